@@ -1,0 +1,68 @@
+# make run    set everything up and talk: http://localhost:8000
+# make test   everything that is checked: style, types, Python, JavaScript, a real browser
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKS := requirements.txt requirements-engine.txt
+.DEFAULT_GOAL := help
+.PHONY: help run setup test lint types test-python test-js test-e2e browser lock clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+run: setup
+	@exec $(BIN)/python manage.py up
+
+setup: $(VENV)/.installed .env
+	@$(BIN)/python manage.py assets
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
+	@$(BIN)/python manage.py demo_account
+
+$(VENV)/.installed: $(LOCKS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot make a virtual environment. On Debian: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes $(foreach lock,$(LOCKS),-r $(lock))
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.env:
+	@$(BIN)/python -m voiceagent.first_env
+
+node_modules/.installed: package.json package-lock.json $(VENV)/.dev
+	@$(BIN)/python -m voiceagent.node npm ci --ignore-scripts --silent
+	@touch $@
+
+test: setup lint types test-python test-js test-e2e
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev node_modules/.installed
+	$(BIN)/mypy .
+	$(BIN)/python -m voiceagent.node npm run --silent types
+
+test-python: $(VENV)/.dev
+	$(BIN)/python -m pytest --ignore tests/e2e
+
+test-js: node_modules/.installed
+	$(BIN)/python -m voiceagent.node npm test --silent
+
+test-e2e: $(VENV)/.dev node_modules/.installed browser setup
+	$(BIN)/python -m pytest tests/e2e
+
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium; } || { echo "Chromium is needed for the browser tests: sudo apt-get install chromium"; exit 1; }
+
+lock: $(VENV)/.dev
+	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt
+	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links -c requirements.txt requirements-engine.in -o requirements-engine.txt
+	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links -c requirements.txt -c requirements-engine.txt requirements-dev.in -o requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) node_modules staticfiles static/vendor test-results
