@@ -1,0 +1,198 @@
+"""The upstream's calls over HTTP: make one, end one. Turns every failure into one of `realtime_api.errors`.
+
+Asynchronous (aiohttp) for the hot routes, `requests` for the worker and commands, one set of rules for both:
+no environment proxies or netrc, no redirects, no cookies, capped answers, a total deadline. A create is never
+repeated, since its fate would be unknown.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import aiohttp
+import requests
+
+from realtime_api import errors
+from realtime_api.sdp import check_answer
+from realtime_api.session import SessionConfig
+
+MAX_ANSWER_BYTES: Final = 262_144
+CONNECT_TIMEOUT_S: Final = 3.0
+POOL_SIZE: Final = 256
+CALL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+RETRY_AFTER_S: Final = (1, 120)
+# What the upstream says about the caller's request keeps its status; everything else is ours to explain.
+CALLERS_FAULTS: Final = frozenset({400, 404, 409, 413, 422})
+SECRET_IN_TEXT: Final = re.compile(r"\b(?:sk|ek)[-_][A-Za-z0-9_\-*.]{4,}|\b(?:org|proj)[-_][A-Za-z0-9]{6,}")
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """Where the upstream is and how we identify ourselves to it. base_url ends in `/v1`, without a slash."""
+
+    base_url: str
+    api_key: str
+    deadline_s: float
+
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.api_key}", "Accept-Encoding": "identity"}
+
+    def __repr__(self) -> str:
+        return f"Upstream({self.base_url!r})"
+
+
+@dataclass(frozen=True)
+class CreatedCall:
+    """A call that the upstream accepted: its id (`rtc_…`) and the SDP answer."""
+
+    call_id: str
+    answer_sdp: str
+    request_id: str
+
+
+def open_http() -> aiohttp.ClientSession:
+    """Return the HTTP session that one event loop keeps for the upstream; the caller closes it."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=POOL_SIZE),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+    )
+
+
+async def create_call(
+    http: aiohttp.ClientSession, upstream: Upstream, *, offer_sdp: str, session: SessionConfig, safety_identifier: str
+) -> CreatedCall:
+    """Ask the upstream for a call in one multipart request (`sdp`, `session`) with the server's key.
+
+    safety_identifier: a stable hash of the end user, sent as `OpenAI-Safety-Identifier`.
+    Raises UpstreamError subclasses; one whose fate is unknown may have made a call.
+    """
+    form = aiohttp.FormData(default_to_multipart=True)
+    form.add_field("sdp", offer_sdp, content_type="application/sdp")
+    form.add_field("session", json.dumps(session), content_type="application/json")
+    headers = upstream.headers() | {"Accept": "application/sdp", "OpenAI-Safety-Identifier": safety_identifier}
+    status, answer_headers, body = await _post(http, upstream, "/realtime/calls", data=form, headers=headers)
+    if status != HTTPStatus.CREATED:
+        raise failure(status, answer_headers, body)
+    return _read_created_call(answer_headers, body)
+
+
+async def hang_up(http: aiohttp.ClientSession, upstream: Upstream, call_id: str) -> bool:
+    """End a call. Returns False when the upstream knew no such call, which is just as well ended."""
+    status, headers, body = await _post(
+        http, upstream, f"/realtime/calls/{call_id}/hangup", data=None, headers=upstream.headers()
+    )
+    return _read_hang_up(status, headers, body)
+
+
+def hang_up_sync(upstream: Upstream, call_id: str) -> bool:
+    """Do as `hang_up`, for code that is synchronous."""
+    try:
+        with requests.Session() as http:
+            http.trust_env = False
+            answer = http.post(
+                f"{upstream.base_url}/realtime/calls/{call_id}/hangup",
+                headers=upstream.headers(),
+                timeout=(CONNECT_TIMEOUT_S, upstream.deadline_s),
+                allow_redirects=False,
+                stream=True,
+            )
+            body = answer.raw.read(MAX_ANSWER_BYTES)
+    except requests.exceptions.ConnectTimeout as exc:
+        raise errors.UpstreamTimeout() from exc
+    except requests.exceptions.Timeout as exc:
+        raise errors.UpstreamTimeout() from exc
+    except requests.exceptions.RequestException as exc:
+        raise errors.UpstreamUnreachable() from exc
+    return _read_hang_up(answer.status_code, answer.headers, body)
+
+
+async def _post(
+    http: aiohttp.ClientSession,
+    upstream: Upstream,
+    path: str,
+    *,
+    data: aiohttp.FormData | None,
+    headers: dict[str, str],
+) -> tuple[int, Mapping[str, str], bytes]:
+    """Post once. The deadline covers connecting, the headers and the whole body together."""
+    timeout = aiohttp.ClientTimeout(total=upstream.deadline_s, sock_connect=CONNECT_TIMEOUT_S)
+    try:
+        async with http.post(
+            upstream.base_url + path, data=data, headers=headers, timeout=timeout, allow_redirects=False
+        ) as answer:
+            return answer.status, answer.headers, await _read_capped(answer.content)
+    except aiohttp.ConnectionTimeoutError as exc:
+        raise errors.UpstreamTimeout() from exc
+    except TimeoutError as exc:
+        raise errors.UpstreamTimeout() from exc
+    except aiohttp.ClientConnectorError as exc:
+        raise errors.UpstreamUnreachable() from exc
+    except aiohttp.ClientError as exc:
+        raise errors.UpstreamBroken() from exc
+
+
+async def _read_capped(content: aiohttp.StreamReader) -> bytes:
+    body = bytearray()
+    async for chunk in content.iter_any():
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise errors.UpstreamBadAnswer("The voice service's answer was too large.")
+    return bytes(body)
+
+
+def _read_created_call(headers: Mapping[str, str], body: bytes) -> CreatedCall:
+    call_id = headers.get("Location", "").rstrip("/").rsplit("/", 1)[-1]
+    if not CALL_ID.fullmatch(call_id):
+        raise errors.UpstreamBadAnswer("The voice service answered without a usable call id.", upstream_status=201)
+    try:
+        answer_sdp = check_answer(body)
+    except errors.InvalidSdp as exc:
+        raise errors.UpstreamBadAnswer("The voice service's answer is not SDP.", upstream_status=201) from exc
+    return CreatedCall(call_id, answer_sdp, headers.get("x-request-id", "")[:128])
+
+
+def _read_hang_up(status: int, headers: Mapping[str, str], body: bytes) -> bool:
+    if status == HTTPStatus.NOT_FOUND:
+        return False
+    if status >= HTTPStatus.MULTIPLE_CHOICES:
+        raise failure(status, headers, body)
+    return True
+
+
+def failure(status: int, headers: Mapping[str, str], body: bytes) -> errors.UpstreamError:
+    """Return the error that an upstream answer other than success stands for.
+
+    401 and 403 concern the server's key here, so the caller must not see them as their own.
+    """
+    message, code = _read_error(body)
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return errors.UpstreamAuthFailed(upstream_status=status)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return errors.UpstreamRateLimited(retry_after_ms=_retry_after_ms(headers), upstream_status=status)
+    if status in CALLERS_FAULTS:
+        return errors.UpstreamRefusedRequest(message, upstream_status=status, upstream_code=code)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return errors.UpstreamBroken(upstream_status=status)
+    return errors.UpstreamBadAnswer(upstream_status=status)
+
+
+def _read_error(body: bytes) -> tuple[str, str]:
+    """Read message and code from the upstream's envelope; secrets and account names are taken out."""
+    try:
+        error = json.loads(body)["error"]
+        message, code = str(error.get("message") or ""), str(error.get("code") or "")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return "", ""
+    return SECRET_IN_TEXT.sub("[removed]", message)[:500], code[:64]
+
+
+def _retry_after_ms(headers: Mapping[str, str]) -> int:
+    raw_seconds = headers.get("Retry-After", "")
+    seconds = int(raw_seconds) if raw_seconds.isascii() and raw_seconds.isdigit() and len(raw_seconds) < 10 else 1
+    low, high = RETRY_AFTER_S
+    return min(max(seconds, low), high) * 1000
