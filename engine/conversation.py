@@ -1,0 +1,196 @@
+"""Carries out what a session asks for: recognition, replies, speech. Knows no WebRTC; the transport does."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from engine.audio import SPEAK_RATE_HZ, ChunkSplitter, Samples, duration_ms, level_of
+from engine.protocol_json import Json
+from engine.reply import ReplyPart, ReplyRequest, Responder, Sentence, ToolCall
+from engine.session.active_response import SpokenPiece
+from engine.session.effects import (
+    ClearPlayback,
+    Close,
+    DropGeneration,
+    DropRecognition,
+    Effect,
+    EndOfSpeech,
+    Generate,
+    HoldPlayback,
+    ListenTo,
+    Play,
+    Recognise,
+    ResumePlayback,
+    Send,
+)
+from engine.session.session import Session
+from engine.speech import Speech
+from engine.vad import VoiceDetector
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 1.0
+REPLY_TIMEOUT_S = 90.0
+
+
+class Transport(Protocol):
+    """What carries a conversation: a WebRTC peer, or later a WebSocket."""
+
+    def send_event(self, event: Json) -> None: ...
+
+    def prepare(self, samples: Samples) -> object:
+        """Turn 24 kHz speech into what `play` takes; called in a worker thread."""
+        ...
+
+    def play(self, response_id: str, audio: object) -> None: ...
+
+    def end_of_speech(self, response_id: str) -> None: ...
+
+    def clear_playback(self) -> None: ...
+
+    def hold_playback(self, is_held: bool) -> None: ...
+
+    def close_soon(self, reason: str) -> None: ...
+
+
+class Conversation:
+    """One live conversation: feeds the session and runs its effects. All methods belong to the event loop."""
+
+    def __init__(self, session: Session, transport: Transport, speech: Speech, responder: Responder) -> None:
+        self._session = session
+        self._transport = transport
+        self._speech = speech
+        self._responder = responder
+        self._voice_detector = VoiceDetector()
+        self._event_splitter = ChunkSplitter()
+        self._jobs: dict[str, asyncio.Task[None]] = {}
+        self._is_closed = False
+
+    def open(self) -> None:
+        """Begin: the client's channel is open."""
+        self._run(self._session.opened())
+        self._start("clock", self._keep_time())
+
+    def receive(self, message: str) -> None:
+        """Take a client event as text."""
+        try:
+            event = json.loads(message)
+        except (ValueError, RecursionError):
+            self._run(self._session.receive_garbage())
+            return
+        try:
+            self._run(self._session.receive(event))
+        except Exception:
+            # A fault of ours must not leave the caller with a session that half works.
+            logger.exception("A client event could not be handled")
+            self._transport.close_soon("internal_error")
+
+    def hear(self, chunk: Samples) -> None:
+        """Take 16 kHz audio of CHUNK_SAMPLES."""
+        level = level_of(chunk)
+        self._run(self._session.hear(chunk, self._voice_detector.rate(chunk, level), level))
+
+    def playback_started(self, response_id: str) -> None:
+        """Pass on that a response can be heard."""
+        self._run(self._session.playback_started(response_id))
+
+    def played(self, response_id: str, played_ms: int) -> None:
+        """Pass on how much of a response has been sent."""
+        self._run(self._session.played(response_id, played_ms))
+
+    def playback_ended(self, response_id: str) -> None:
+        """Pass on that a response has been sent to its end."""
+        self._run(self._session.playback_ended(response_id))
+
+    async def close(self) -> None:
+        """Stop every job; afterwards nothing is sent."""
+        self._is_closed = True
+        jobs = list(self._jobs.values())
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+
+    def _run(self, effects: list[Effect]) -> None:
+        if self._is_closed:
+            return
+        for effect in effects:
+            self._carry_out(effect)
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Send(event):
+                self._transport.send_event(event)
+            case Play(response_id, audio):
+                self._transport.play(response_id, audio)
+            case EndOfSpeech(response_id):
+                self._transport.end_of_speech(response_id)
+            case ClearPlayback():
+                self._transport.clear_playback()
+            case HoldPlayback() | ResumePlayback():
+                self._transport.hold_playback(isinstance(effect, HoldPlayback))
+            case Recognise(recognition_id, samples):
+                self._start(recognition_id, self._recognise(recognition_id, samples))
+            case Generate(generation_id, request):
+                self._start(generation_id, self._generate(generation_id, request))
+            case DropRecognition(job_id) | DropGeneration(job_id):
+                self._stop(job_id)
+            case ListenTo(pcm, rate_hz):
+                for chunk in self._event_splitter.push_pcm(pcm, rate_hz):
+                    self.hear(chunk)
+            case Close(reason):
+                self._transport.close_soon(reason)
+
+    def _start(self, job_id: str, work: Awaitable[None]) -> None:
+        job = asyncio.ensure_future(work)
+        self._jobs[job_id] = job
+        job.add_done_callback(lambda _done: self._jobs.pop(job_id, None))
+
+    def _stop(self, job_id: str) -> None:
+        job = self._jobs.pop(job_id, None)
+        if job is not None:
+            job.cancel()
+
+    async def _recognise(self, recognition_id: str, samples: Samples) -> None:
+        try:
+            transcript = await self._speech.recognise(samples)
+        except Exception:
+            logger.exception("Recognition failed")
+            self._run(self._session.recognition_failed(recognition_id, "The speech could not be recognised."))
+            return
+        self._run(self._session.recognised(recognition_id, transcript))
+
+    async def _generate(self, generation_id: str, request: ReplyRequest) -> None:
+        try:
+            async with asyncio.timeout(REPLY_TIMEOUT_S):
+                async for part in self._responder.reply(request):
+                    self._run(self._session.reply_part(generation_id, await self._voiced(part, request)))
+        except Exception:
+            logger.exception("The reply failed")
+            self._run(self._session.reply_failed(generation_id, "The reply could not be made."))
+            return
+        self._run(self._session.reply_ended(generation_id))
+
+    async def _voiced(self, part: ReplyPart, request: ReplyRequest) -> SpokenPiece | ToolCall:
+        if not isinstance(part, Sentence):
+            return part
+        text = " ".join(part.text.split())
+        if not request.spoken:
+            return SpokenPiece(text)
+        return await self._speech.speak(text, request.voice, _piece_maker(text, self._transport.prepare))
+
+    async def _keep_time(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._run(self._session.tick(time.time()))
+
+
+def _piece_maker(text: str, prepare: Callable[[Samples], object]) -> Callable[[Samples], SpokenPiece]:
+    def make(samples: Samples) -> SpokenPiece:
+        if not len(samples):
+            return SpokenPiece(text)
+        return SpokenPiece(text, prepare(samples), duration_ms(len(samples), SPEAK_RATE_HZ))
+
+    return make

@@ -1,0 +1,106 @@
+"""One Realtime session. Every method takes what happened and returns the effects to carry out, in order."""
+
+from engine.audio import Samples
+from engine.protocol_json import Json
+from engine.recognition import Transcript
+from engine.reply import ToolCall
+from engine.session import client_events, events
+from engine.session.active_response import SpokenPiece
+from engine.session.effects import Close, Effect
+from engine.session.errors import ProtocolError
+from engine.session.input_audio import InputAudio
+from engine.session.responses import Responses
+from engine.session.state import NewId, SessionState
+
+SESSION_LIFE_S = 3600
+MAX_EVENT_ID_CHARS = 512
+
+
+class Session:
+    """The state machine. It owns no clock, socket, thread or model."""
+
+    def __init__(
+        self, config: Json, new_id: NewId, now_s: float, *, is_paced: bool = True, may_speculate: bool = True
+    ) -> None:
+        started = {**config, "expires_at": int(now_s) + SESSION_LIFE_S}
+        self.state = SessionState(started, new_id, is_paced, may_speculate, now_s)
+        self.responses = Responses(self.state)
+        self.input_audio = InputAudio(self.state, self.responses)
+
+    def opened(self) -> list[Effect]:
+        """Greet the client once its channel is open."""
+        self.state.emit(events.session_created(self.state.config))
+        return self.state.drain()
+
+    def receive(self, unverified: object) -> list[Effect]:
+        """Take a client event; one that cannot be carried out is answered by an `error` event."""
+        try:
+            client_events.handle(self, unverified)
+        except ProtocolError as problem:
+            self.state.emit(events.error(problem.as_json(), _event_id_of(unverified)))
+        return self.state.drain()
+
+    def receive_garbage(self) -> list[Effect]:
+        """Answer what is not JSON."""
+        problem = ProtocolError("invalid_json", "The message could not be read as JSON.")
+        self.state.emit(events.error(problem.as_json(), None))
+        return self.state.drain()
+
+    def hear(self, chunk: Samples, probability: float, level: float) -> list[Effect]:
+        """Take the next chunk of the user's audio."""
+        self.input_audio.push(chunk, probability, level)
+        return self.state.drain()
+
+    def recognised(self, recognition_id: str, transcript: Transcript) -> list[Effect]:
+        """Take the result of a Recognise effect."""
+        self.input_audio.recognised(recognition_id, transcript)
+        return self.state.drain()
+
+    def recognition_failed(self, recognition_id: str, message: str) -> list[Effect]:
+        """Take the failure of a Recognise effect."""
+        self.input_audio.recognition_failed(recognition_id, message)
+        return self.state.drain()
+
+    def reply_part(self, generation_id: str, part: SpokenPiece | ToolCall) -> list[Effect]:
+        """Take the next part of a Generate effect."""
+        self.responses.take_part(generation_id, part)
+        return self.state.drain()
+
+    def reply_ended(self, generation_id: str) -> list[Effect]:
+        """Take the end of a Generate effect."""
+        self.responses.generated(generation_id)
+        return self.state.drain()
+
+    def reply_failed(self, generation_id: str, message: str) -> list[Effect]:
+        """Take the failure of a Generate effect."""
+        self.responses.generation_failed(generation_id, message)
+        return self.state.drain()
+
+    def playback_started(self, response_id: str) -> list[Effect]:
+        """Take the news that a response can be heard."""
+        self.responses.playback_started(response_id)
+        return self.state.drain()
+
+    def played(self, response_id: str, played_ms: int) -> list[Effect]:
+        """Take how much of a response has been sent."""
+        self.responses.played(response_id, played_ms)
+        return self.state.drain()
+
+    def playback_ended(self, response_id: str) -> list[Effect]:
+        """Take the news that a response has been sent to its end."""
+        self.responses.playback_ended(response_id)
+        return self.state.drain()
+
+    def tick(self, now_s: float) -> list[Effect]:
+        """Let time pass; a session ends when its hour is over."""
+        self.state.now_s = now_s
+        if now_s >= self.state.config["expires_at"]:
+            problem = ProtocolError("session_expired", "Your session hit the maximum duration of 60 minutes.")
+            self.state.emit(events.error(problem.as_json(), None))
+            self.state.do(Close("session_expired"))
+        return self.state.drain()
+
+
+def _event_id_of(unverified: object) -> str | None:
+    event_id = unverified.get("event_id") if isinstance(unverified, dict) else None
+    return event_id[:MAX_EVENT_ID_CHARS] if isinstance(event_id, str) else None

@@ -1,0 +1,177 @@
+"""Real calls: a caller speaks, the engine hears, answers and can be interrupted."""
+
+import statistics
+from collections.abc import Callable
+
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import TypeAdapter
+
+from engine.audio import Samples
+from engine.protocol_json import Json
+from engine.receive_buffer import listen_without_delay
+from tests.engine.caller import Caller
+
+VOICE = Callable[[str], Samples]
+SESSION: Json = {
+    "audio": {
+        "input": {
+            "transcription": {"model": "gpt-transcribe"},
+            "turn_detection": {"type": "server_vad", "silence_duration_ms": 300},
+        }
+    }
+}
+# What the caller itself measures here, without a browser's 40 to 100 ms of playout.
+LATENCY_BAR_MS = 560
+BARGE_IN_BAR_MS = 200
+# The official types describe the session of these events as a request, which has no such fields.
+ANSWER_ONLY = ("id", "object", "expires_at")
+
+
+def validate(event: Json) -> None:
+    """Check an event strictly against the official types, unknown fields refused."""
+    bare = {name: value for name, value in event.items() if name != "_at"}
+    if bare["type"] in ("session.created", "session.updated"):
+        bare["session"] = {name: value for name, value in bare["session"].items() if name not in ANSWER_ONLY}
+    model = TypeAdapter(RealtimeServerEvent).validate_python(bare, strict=True)
+    assert model.model_dump(exclude_unset=True, by_alias=True) == bare
+    _refuse_unknown(model)
+
+
+def _refuse_unknown(value: object) -> None:
+    assert not getattr(value, "model_extra", None), value
+    children = vars(value).values() if hasattr(value, "model_fields_set") else value if isinstance(value, list) else ()
+    for child in children:
+        _refuse_unknown(child)
+
+
+def says(word: str) -> Callable[[Json], bool]:
+    return lambda event: word in event["delta"]
+
+
+async def speak(caller: Caller, samples: Samples) -> int:
+    """Speak one turn, wait for its answer's end, and return where its events begin."""
+    before = len(caller.events)
+    caller.mic.say(samples)
+    await caller.wait_for("output_audio_buffer.stopped", before)
+    return before
+
+
+async def test_a_spoken_question_is_understood_and_answered_aloud(caller: Caller, user_voice: VOICE) -> None:
+    await caller.dial(SESSION)
+
+    before = await speak(caller, user_voice("Can you count to five?"))
+
+    heard = await caller.wait_for("conversation.item.input_audio_transcription.completed", before)
+    done = await caller.wait_for("response.done", before)
+    assert heard["transcript"] == "Can you count to five?"
+    assert done["response"]["output"][0]["content"][0]["transcript"] == "One, two, three, four, five."
+    assert caller.first_sound_after(caller.mic.speech_ended_at) > 0
+
+
+async def test_all_events_have_the_official_shape(caller: Caller, user_voice: VOICE) -> None:
+    tool = {"type": "function", "name": "find_book", "parameters": {"type": "object", "properties": {}}}
+    await caller.dial({**SESSION, "tools": [tool]})
+    caller.send("session.update", session={"type": "realtime", "tracing": "auto"})
+    await speak(caller, user_voice("What time is it?"))
+    caller.say_text("Find me a book")
+    caller.send("response.create", response={"output_modalities": ["text"]})
+    call = await caller.wait_for("response.function_call_arguments.done")
+    output = {"type": "function_call_output", "call_id": call["call_id"], "output": '{"copies": 2}'}
+    caller.send("conversation.item.create", item=output)
+    before = len(caller.events)
+    caller.send("response.create", response={"output_modalities": ["text"]})
+    await caller.wait_for("response.output_text.done", before)
+    item_id = (await caller.wait_for("input_audio_buffer.committed"))["item_id"]
+    caller.send("conversation.item.retrieve", item_id=item_id)
+    caller.send("conversation.item.delete", item_id=item_id)
+    caller.send("response.cancel")
+    caller.send("input_audio_buffer.clear")
+    await caller.wait_for("input_audio_buffer.cleared", before)
+
+    for event in caller.events:
+        validate(event)
+    assert len(set(caller.types())) >= 26
+
+
+async def test_a_spoken_interruption_silences_the_engine(caller: Caller, user_voice: VOICE) -> None:
+    await caller.dial(SESSION)
+    caller.say_text("Tell me a story")
+    caller.send("response.create")
+    words = "response.output_audio_transcript.delta"
+    await caller.wait_for(words, where=says("engine"))
+
+    before = await speak(caller, user_voice("What time is it?"))
+
+    cut = await caller.wait_for("response.done", before)
+    truncated = await caller.wait_for("conversation.item.truncated", before)
+    assert cut["response"]["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
+    assert truncated["audio_end_ms"] > 500
+    for event in caller.events:
+        validate(event)
+
+
+async def test_the_engine_is_silent_soon_after_the_user_begins(caller: Caller, user_voice: VOICE) -> None:
+    await caller.dial(SESSION)
+    waits = []
+    for marker in ("engine", "voice", "morning"):
+        before = len(caller.events)
+        caller.say_text("Tell me a story")
+        caller.send("response.create")
+        await caller.wait_for("response.output_audio_transcript.delta", before, says(marker))
+        caller.mic.say(user_voice("Stop it now please."))
+        cleared = await caller.wait_for("output_audio_buffer.cleared", before)
+        waits.append((cleared["_at"] - caller.mic.speech_started_at) * 1000)
+        await caller.wait_for("output_audio_buffer.stopped", before)
+
+    assert statistics.median(waits) < BARGE_IN_BAR_MS
+
+
+async def test_the_answer_begins_soon_after_the_last_word(caller: Caller, user_voice: VOICE) -> None:
+    await caller.dial(SESSION)
+    for receiver in caller.connection.getReceivers():
+        listen_without_delay(receiver)
+
+    waits = []
+    for question in ("How are you today?", "What is two plus three?", "Please tell me the date."):
+        await speak(caller, user_voice(question))
+        ended_at = caller.mic.speech_ended_at
+        waits.append((caller.first_sound_after(ended_at) - ended_at) * 1000)
+
+    assert statistics.median(waits) < LATENCY_BAR_MS
+
+
+async def test_a_typed_question_is_answered_aloud(caller: Caller) -> None:
+    await caller.dial()
+    caller.say_text("Say: the library is open")
+    caller.send("response.create")
+
+    done = await caller.wait_for("response.done")
+
+    assert done["response"]["output"][0]["content"][0]["transcript"] == "the library is open"
+    assert caller.last_sound_after(0.0) > 0
+
+
+async def test_push_to_talk_works_over_a_call(caller: Caller, user_voice: VOICE) -> None:
+    await caller.dial({"audio": {"input": {"turn_detection": None, "transcription": {"model": "gpt-transcribe"}}}})
+    caller.send("input_audio_buffer.clear")
+    await caller.wait_for("input_audio_buffer.cleared")
+    caller.mic.say(user_voice("What is two plus three?"))
+    heard = len(caller.levels)
+    await caller.wait_until(lambda: caller.mic.speech_ended_at > 0 and len(caller.levels) > heard + 110)
+
+    caller.send("input_audio_buffer.commit")
+    caller.send("response.create")
+
+    done = await caller.wait_for("response.done")
+    assert done["response"]["output"][0]["content"][0]["transcript"] == "Two plus three is five."
+
+
+async def test_garbage_on_the_channel_is_answered_and_ends_nothing(caller: Caller) -> None:
+    await caller.dial()
+
+    caller.channel.send("{" * 1000)
+    caller.channel.send(b"\x00\x01")
+    caller.send("session.update", session={"type": "realtime"})
+
+    await caller.wait_for("session.updated")
+    assert caller.types() == ["session.created", "error", "error", "session.updated"]
