@@ -1,0 +1,15 @@
+"""The closed list of audit actions, `subject.verb` in the past. Old names stay, marked retired."""
+
+from django.db import models
+
+
+class Action(models.TextChoices):
+    CLIENT_SECRET_REQUESTED = "client_secret.requested"
+    CLIENT_SECRET_ISSUED = "client_secret.issued"
+    CLIENT_SECRET_DENIED = "client_secret.denied"
+    CLIENT_SECRET_UNKNOWN = "client_secret.unknown"
+    CALL_REQUESTED = "call.requested"
+    CALL_CREATED = "call.created"
+    CALL_REFUSED = "call.refused"
+    CALL_FAILED = "call.failed"
+    CALL_ENDED = "call.ended"

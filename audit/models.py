@@ -1,0 +1,45 @@
+"""The append-only record. An event has no foreign keys, so that what it tells outlives its subject."""
+
+from typing import Any, NoReturn
+
+from django.db import models
+
+from audit.actions import Action
+
+
+class AppendOnlyError(TypeError):
+    """Somebody's code tried to change or remove what was recorded."""
+
+
+class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise AppendOnlyError("Audit events are never updated.")
+
+    def delete(self) -> NoReturn:
+        raise AppendOnlyError("Audit events are never deleted.")
+
+
+class AuditEvent(models.Model):
+    recorded_at = models.DateTimeField()
+    action = models.CharField(max_length=64, choices=Action)
+    request_id = models.CharField(max_length=64, db_index=True)
+    actor = models.CharField(max_length=150, blank=True)  # "user:7", "worker", or "" for nobody known
+    target = models.CharField(max_length=150, blank=True)  # "issuance:12", "call:5"
+    code = models.CharField(max_length=64, blank=True)
+    body = models.JSONField(default=dict)
+
+    objects = AuditEventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.action}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnlyError("Audit events are never saved twice.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnlyError("Audit events are never deleted.")

@@ -1,0 +1,126 @@
+"""Strict reading of environment variables. Collects every problem, so that a start names all of them at once."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE_WORDS: Final = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS: Final = frozenset({"0", "false", "no", "off"})
+
+
+class SettingsReader:
+    """Read typed settings from an environment and remember what was wrong with them.
+
+    `NAME_FILE` may name a file that holds the value of `NAME`. Values are taken literally: unlike
+    django-environ's own casts, `maybe` is no boolean and a leading `$` expands to nothing.
+    Readers return the default where a value is unusable, so that later settings are still read;
+    `refuse_problems` then raises once for all of them.
+    """
+
+    def __init__(self, variables: Mapping[str, str] = os.environ) -> None:
+        self._env = environ.FileAwareEnv()
+        self._env.ENVIRON = environ.fileaware_mapping.FileAwareMapping(env=dict(variables))
+        self.problems: list[str] = []
+        self.known_names: set[str] = set()
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return the value without surrounding blanks and one pair of quotes."""
+        self.known_names.add(name)
+        try:
+            raw_value = self._env.ENVIRON.get(name)
+        except OSError as exc:
+            self.problems.append(f"{name}_FILE cannot be read: {exc.strerror}.")
+            return default
+        if raw_value is None or not raw_value.strip():
+            return default
+        return strip_quotes(raw_value.strip())
+
+    def secret(self, name: str, *, required: bool = False) -> str:
+        """Return a secret, which never has a default."""
+        value = self.text(name)
+        if required and not value:
+            self.problems.append(f"{name} is not set (or {name}_FILE).")
+        return value
+
+    def boolean(self, name: str, default: bool) -> bool:
+        word = self.text(name).lower()
+        if not word:
+            return default
+        if word not in TRUE_WORDS | FALSE_WORDS:
+            self.problems.append(f"{name} must be true or false, not {word!r}.")
+            return default
+        return word in TRUE_WORDS
+
+    def integer(self, name: str, default: int, *, low: int, high: int) -> int:
+        word = self.text(name)
+        if not word:
+            return default
+        if not (word.isascii() and word.isdigit() and low <= int(word) <= high):
+            self.problems.append(f"{name} must be a whole number from {low} to {high}, not {word!r}.")
+            return default
+        return int(word)
+
+    def words(self, name: str, default: list[str]) -> list[str]:
+        """Return a comma-separated list."""
+        value = self.text(name)
+        return [word.strip() for word in value.split(",") if word.strip()] if value else default
+
+    def url(self, name: str, default: str, *, schemes: tuple[str, ...]) -> str:
+        value = self.text(name, default)
+        if value and (urlsplit(value).scheme not in schemes or not urlsplit(value).hostname):
+            self.problems.append(f"{name} must be a URL starting with {' or '.join(s + '://' for s in schemes)}.")
+            return default
+        return value.rstrip("/")
+
+    def database(self, name: str, default: str) -> dict[str, Any]:
+        """Return Django's database dictionary for a `sqlite:///…` or `postgres://…` URL."""
+        try:
+            return dict(self._env.db_url_config(self.text(name, default)))
+        except (ValueError, KeyError, ImproperlyConfigured):
+            self.problems.append(f"{name} must be a database URL such as postgres://user:password@host/name.")
+            return dict(self._env.db_url_config(default))
+
+    def one_of(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        value = self.text(name, default)
+        if value not in choices:
+            self.problems.append(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+            return default
+        return value
+
+    def note_unknown_names(self, env_file: Path) -> None:
+        """Note every name in an `.env` file that no setting reads: a mistyped one would be ignored unseen."""
+        for name in env_file_names(env_file):
+            if name.removesuffix("_FILE") not in self.known_names and name not in self.known_names:
+                close = difflib.get_close_matches(name, self.known_names, n=1)
+                hint = f" Did you mean {close[0]}?" if close else ""
+                self.problems.append(f"{name} in {env_file.name} is not a setting.{hint}")
+
+    def refuse_problems(self) -> None:
+        """Raise ImproperlyConfigured naming every problem found so far."""
+        if self.problems:
+            lines = "\n".join(f"  - {problem}" for problem in self.problems)
+            raise ImproperlyConfigured(
+                f"The settings cannot be used:\n{lines}\nEach variable is explained in .env.example."
+            )
+
+
+def strip_quotes(value: str) -> str:
+    """Remove one pair of surrounding quotes, as people paste keys with them."""
+    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+        return value[1:-1].strip()
+    return value
+
+
+def env_file_names(env_file: Path) -> list[str]:
+    """Return the names assigned in an `.env` file, or none when there is no such file."""
+    if not env_file.is_file():
+        return []
+    lines = (line.strip() for line in env_file.read_text().splitlines())
+    assignments = (line.removeprefix("export ") for line in lines if line and not line.startswith("#"))
+    return [line.split("=", 1)[0].strip() for line in assignments if "=" in line]

@@ -1,0 +1,131 @@
+"""The one catalogue of errors and the one form in which they leave: ours, or the upstream's on `/v1` routes."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from realtime_api.errors import CodedError, UpstreamRefusedRequest
+
+# Other names under which a code is known, and the code that the catalogue lists.
+ALIASES = {"token_expired": "ephemeral_key_expired"}
+
+
+class BadRequest(CodedError):
+    code = "bad_request"
+    title = "The request could not be read"
+    status = 400
+    default_message = "The request is malformed."
+    suggested_action = "Correct the request."
+
+
+class CsrfFailed(CodedError):
+    code = "csrf_failed"
+    title = "The page is out of date"
+    status = 403
+    default_message = "The request's CSRF token is missing or wrong."
+    suggested_action = "Reload the page and try again."
+
+
+class PermissionDenied(CodedError):
+    code = "permission_denied"
+    title = "This isn't open to you"
+    status = 403
+    default_message = "You may not do this."
+    suggested_action = "Ask an administrator."
+
+
+class NotFound(CodedError):
+    code = "not_found"
+    title = "There is nothing here"
+    status = 404
+    default_message = "There is no such address."
+    suggested_action = "Check the address."
+
+
+class MethodNotAllowed(CodedError):
+    code = "method_not_allowed"
+    title = "The request could not be read"
+    status = 405
+    default_message = "This address does not take that method."
+    suggested_action = "Use a method of the Allow header."
+
+
+class TooLarge(CodedError):
+    code = "too_large"
+    title = "The request is too large"
+    status = 413
+    default_message = "The body is larger than this server takes."
+    suggested_action = "Send less."
+
+
+class UnsupportedMediaType(CodedError):
+    code = "unsupported_media_type"
+    title = "The request could not be read"
+    status = 415
+    default_message = "The body's type is not taken here."
+    suggested_action = "Send the type that the documentation names."
+
+
+PLAIN_ERRORS: dict[int, type[CodedError]] = {
+    error.status: error
+    for error in (BadRequest, PermissionDenied, NotFound, MethodNotAllowed, TooLarge, UnsupportedMediaType)
+}
+
+
+def is_api_path(path: str) -> bool:
+    """Tell whether a path is a program's, which gets JSON whatever happens."""
+    return path.startswith(("/api/", "/v1/"))
+
+
+def error_response(request: HttpRequest, error: CodedError) -> HttpResponse:
+    """Return an error as JSON: in the upstream's form on `/v1` routes, else in ours."""
+    status = (
+        error.upstream_status if isinstance(error, UpstreamRefusedRequest) and error.upstream_status else error.status
+    )
+    body = _upstream_form(error) if request.path.startswith("/v1/") else _own_form(request, error)
+    response = JsonResponse(body, status=status)
+    response["Cache-Control"] = "no-store"
+    if error.retry_after_ms is not None:
+        response["Retry-After"] = str(-(-error.retry_after_ms // 1000))
+    if status == HTTPStatus.UNAUTHORIZED:
+        response["WWW-Authenticate"] = 'Bearer realm="voiceagent"'
+    return response
+
+
+def _own_form(request: HttpRequest, error: CodedError) -> dict[str, object]:
+    body: dict[str, object] = {
+        "error": error.title,
+        "code": error.code,
+        "message": error.message,
+        "requestId": getattr(request, "request_id", ""),
+        "suggestedAction": error.suggested_action,
+        "reference": f"docs/errors.md#{error.code}",
+    }
+    extra = {
+        "retryAfter": error.retry_after_ms,
+        "upstreamStatus": error.upstream_status,
+        "context": error.context or None,
+    }
+    return body | {name: value for name, value in extra.items() if value is not None}
+
+
+def _upstream_form(error: CodedError) -> dict[str, object]:
+    """Return the envelope that clients of the upstream parse: `{"error": {message, type, code, param}}`."""
+    code = error.upstream_code if isinstance(error, UpstreamRefusedRequest) and error.upstream_code else error.code
+    kind = "server_error" if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+    return {"error": {"message": error.message, "type": kind, "code": code, "param": None}}
+
+
+def catalogue() -> list[type[CodedError]]:
+    """Return every error class that has a code of its own, by code; the apps' modules must be loaded."""
+    by_code: dict[str, type[CodedError]] = {}
+    for error in _subclasses(CodedError):
+        by_code.setdefault(error.code, error)
+    return [by_code[code] for code in sorted(by_code)]
+
+
+def _subclasses(parent: type[CodedError]) -> Iterator[type[CodedError]]:
+    for child in parent.__subclasses__():
+        yield child
+        yield from _subclasses(child)

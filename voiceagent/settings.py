@@ -1,0 +1,237 @@
+"""Django settings, read from the environment. Every variable stands in `.env.example` with its meaning."""
+
+import os
+from pathlib import Path
+
+import django_stubs_ext
+import environ
+from csp.constants import NONCE
+
+from voiceagent.environment import SettingsReader
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+# --- Where the variables come from ------------------------------------------------------------------------------
+# An empty VOICEAGENT_ENV_FILE means: the process environment alone (containers, tests).
+ENV_FILE = BASE_DIR / os.environ.get("VOICEAGENT_ENV_FILE", ".env")
+if ENV_FILE.is_file():
+    environ.Env.read_env(ENV_FILE)
+read = SettingsReader()
+
+django_stubs_ext.monkeypatch()  # lets ModelAdmin and its like be written with their model, for the type checker
+
+# --- Mode -------------------------------------------------------------------------------------------------------
+# DEMO is the set-up that `make run` writes: plain http on this machine, the local engine, one web process.
+DEMO = read.boolean("DEMO", False)
+DEBUG = read.boolean("DEBUG", False)
+SECRET_KEY = read.secret("SECRET_KEY", required=True)
+DEMO_PASSWORD = read.secret("DEMO_PASSWORD")
+HOST = read.text("HOST", "127.0.0.1")
+PORT = read.integer("PORT", 8000, low=1, high=65535)
+ALLOWED_HOSTS = read.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+# Further origins (scheme://host:port) whose pages may use the relay; our own origin always may.
+ALLOWED_ORIGINS = read.words("ALLOWED_ORIGINS", [])
+TRUSTED_PROXY_COUNT = read.integer("TRUSTED_PROXY_COUNT", 0, low=0, high=5)
+
+# --- Upstream ---------------------------------------------------------------------------------------------------
+OPENAI_API_KEY = read.secret("OPENAI_API_KEY")
+OPENAI_BASE_URL = read.url("OPENAI_BASE_URL", "https://api.openai.com/v1", schemes=("https", "http"))
+LOCAL_ENGINE = read.boolean("LOCAL_ENGINE", DEMO)
+ENGINE_PORT = read.integer("ENGINE_PORT", 8765, low=1, high=65535)
+ENGINE_API_KEY = read.secret("ENGINE_API_KEY", required=LOCAL_ENGINE and not OPENAI_API_KEY)
+ENGINE_LLM_BASE_URL = read.url("ENGINE_LLM_BASE_URL", "", schemes=("http", "https"))
+ENGINE_LLM_API_KEY = read.secret("ENGINE_LLM_API_KEY")
+ENGINE_LLM_MODEL = read.text("ENGINE_LLM_MODEL", "")
+
+# The one place that knows which upstream is in use; everything else reads these five values.
+UPSTREAM_IS_LOCAL = LOCAL_ENGINE and not OPENAI_API_KEY
+if UPSTREAM_IS_LOCAL:
+    UPSTREAM_BASE_URL = f"http://127.0.0.1:{ENGINE_PORT}/v1"
+    UPSTREAM_API_KEY = ENGINE_API_KEY
+    UPSTREAM_LABEL = "Local demo engine"
+    UPSTREAM_UNAVAILABLE_HINT = "The local engine is not running. Start it with: make run"
+else:
+    UPSTREAM_BASE_URL = OPENAI_BASE_URL
+    UPSTREAM_API_KEY = OPENAI_API_KEY
+    UPSTREAM_LABEL = "OpenAI"
+    UPSTREAM_UNAVAILABLE_HINT = "Try again in a moment."
+UPSTREAM_DEADLINE_S = 10
+
+REALTIME_MODEL = read.text("REALTIME_MODEL", "gpt-realtime-2.1")
+TRANSCRIPTION_MODEL = read.text("TRANSCRIPTION_MODEL", "gpt-transcribe")
+
+# --- Client secrets and calls -----------------------------------------------------------------------------------
+CLIENT_SECRET_TTL_S = read.integer("CLIENT_SECRET_TTL_S", 60, low=10, high=7200)
+ISSUE_RATE = read.text("ISSUE_RATE", "20/m")
+RELAY_RATE = read.text("RELAY_RATE", "60/m")
+CALL_MAX_S = read.integer("CALL_MAX_S", 3600, low=10, high=3600)
+CALLS_AT_ONCE = read.integer("CALLS_AT_ONCE", 2, low=1, high=1000)
+
+# --- Applications -----------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "voiceagent",
+    "realtime_ui",
+    "relay",
+    "tokens",
+    "agents",
+    "audit",
+    "allauth",
+    "allauth.account",
+    "rest_framework",
+    "channels",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "csp",
+]
+MIDDLEWARE = [
+    "voiceagent.middleware.RequestIdentity",
+    "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "voiceagent.middleware.CodedErrors",
+]
+ROOT_URLCONF = "voiceagent.urls"
+ASGI_APPLICATION = "voiceagent.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database, cache, channel layer -----------------------------------------------------------------------------
+DATABASES = {"default": read.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+    # FULL: a record that was answered for must survive a power cut. IMMEDIATE: a transaction that will write
+    # takes the lock at its start, instead of failing half-way.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+REDIS_URL = read.url("REDIS_URL", "", schemes=("redis", "rediss", "unix"))
+if REDIS_URL:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            "OPTIONS": {"socket_timeout": 0.2, "socket_connect_timeout": 0.2},
+        }
+    }
+    CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}}
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+# One web process counts right in its own memory; without DEMO the check stands and asks for REDIS_URL.
+# W001 says that Django's own Redis backend is not on the list of the limiter's author; it is atomic.
+SILENCED_SYSTEM_CHECKS = ["django_ratelimit.W001"] + (["django_ratelimit.E003"] if DEMO and not REDIS_URL else [])
+
+# --- Accounts ---------------------------------------------------------------------------------------------------
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+ACCOUNT_ADAPTER = "realtime_ui.accounts.ClosedSignupAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "voice"
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+
+# --- HTTP and browser security ----------------------------------------------------------------------------------
+BEHIND_HTTPS = not DEMO and not DEBUG
+SESSION_COOKIE_NAME = "__Host-session" if BEHIND_HTTPS else "session"
+CSRF_COOKIE_NAME = "__Host-csrf" if BEHIND_HTTPS else "csrf"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_HTTPS
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "voiceagent.error_views.csrf_failure"
+SECURE_SSL_REDIRECT = read.boolean("SECURE_SSL_REDIRECT", BEHIND_HTTPS)
+SECURE_HSTS_SECONDS = 31536000 if BEHIND_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if BEHIND_HTTPS and TRUSTED_PROXY_COUNT:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'", NONCE],
+        "style-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "media-src": ["'self'", "blob:"],
+        "font-src": ["'self'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+PERMISSIONS_POLICY = "microphone=(self), speaker-selection=(self), screen-wake-lock=(self), camera=(), geolocation=()"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 262_144
+
+# --- REST -------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "voiceagent.error_views.rest_exception_handler",
+    "NUM_PROXIES": TRUSTED_PROXY_COUNT,
+}
+
+# --- Static files -----------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# --- Language, time, log ----------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+TIME_ZONE = read.text("TIME_ZONE", "UTC")
+USE_TZ = True
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {
+        "django.server": {"level": "WARNING"},
+        # Refusals are rows and answers already; Django's own line for each would say them a third time.
+        "django.request": {"level": "ERROR"},
+    },
+}
+
+read.known_names.update({"VOICEAGENT_ENV_FILE", "DJANGO_SETTINGS_MODULE"})
+read.note_unknown_names(ENV_FILE)
+read.refuse_problems()

@@ -1,0 +1,79 @@
+"""JSON from outside, read strictly: UTF-8, no duplicate names, finite numbers, bounded depth."""
+
+import json
+from typing import Any, Final, NoReturn
+
+MAX_DEPTH: Final = 16
+
+
+class NotStrictJson(ValueError):
+    """The text is not JSON that we take; the message says why and holds nothing of the text."""
+
+
+def parse_strict_json(raw_body: bytes) -> Any:
+    """Return the value of a JSON text. Raises NotStrictJson.
+
+    The standard parser takes the last of two equal names, NaN, 1e400 and unpaired surrogates, and runs out
+    of stack on deep nesting; each of these is refused here.
+    """
+    try:
+        text = raw_body.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise NotStrictJson("The body is not UTF-8.") from exc
+    _refuse_depth(text)
+    try:
+        value = json.loads(text, object_pairs_hook=_unique_names, parse_constant=_refuse_constant, parse_float=_finite)
+    except NotStrictJson:
+        raise
+    except ValueError as exc:
+        raise NotStrictJson("The body is not JSON.") from exc
+    _refuse_unstorable_text(value)
+    return value
+
+
+def _refuse_depth(text: str) -> None:
+    depth = deepest = 0
+    in_string = escaped = False
+    for char in text:
+        if in_string:
+            in_string = escaped or char != '"'
+            escaped = char == "\\" and not escaped
+        elif char == '"':
+            in_string = True
+        elif char in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char in "]}":
+            depth -= 1
+    if deepest > MAX_DEPTH:
+        raise NotStrictJson(f"The body is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) != len(pairs):
+        raise NotStrictJson("A name stands twice in the same object.")
+    return names
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise NotStrictJson("NaN and Infinity are not JSON numbers.")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise NotStrictJson("A number is too large.")
+    return number
+
+
+def _refuse_unstorable_text(value: Any) -> None:
+    if isinstance(value, str) and ("\0" in value or any("\ud800" <= char <= "\udfff" for char in value)):
+        raise NotStrictJson("A text holds a character that cannot be stored.")
+    if isinstance(value, dict):
+        for name, member in value.items():
+            _refuse_unstorable_text(name)
+            _refuse_unstorable_text(member)
+    elif isinstance(value, list):
+        for member in value:
+            _refuse_unstorable_text(member)
