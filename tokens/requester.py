@@ -1,0 +1,59 @@
+"""Who asks, from where: the facts of a request that history keeps."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.http import HttpRequest
+
+from tokens.constants import USER_AGENT_CHARS
+from tokens.exceptions import OriginNotAllowed
+from voiceagent.client_ip import client_ip
+
+
+@dataclass(frozen=True)
+class Requester:
+    """user is None for somebody unknown. origin is empty when the client sent none, as programs do."""
+
+    user: User | None
+    request_id: str
+    ip: str | None
+    user_agent: str
+    origin: str
+
+    @property
+    def actor(self) -> str:
+        return f"user:{self.user.pk}" if self.user else ""
+
+    @property
+    def rate_key(self) -> str:
+        """Return whose rate this counts against: the user, or else the address (one bucket for unknown ones)."""
+        return f"user:{self.user.pk}" if self.user else f"ip:{self.ip or 'unknown'}"
+
+
+def requester_of(request: HttpRequest, user: AbstractBaseUser | AnonymousUser | None) -> Requester:
+    """Collect the facts of a request. Text from its headers is cut and made printable."""
+    return Requester(
+        user=user if isinstance(user, User) and user.is_active else None,
+        request_id=request.request_id,  # type: ignore[attr-defined]  # set by the outermost middleware
+        ip=client_ip(request),
+        user_agent=printable(request.META.get("HTTP_USER_AGENT", ""))[:USER_AGENT_CHARS],
+        origin=printable(request.META.get("HTTP_ORIGIN", ""))[:200],
+    )
+
+
+def check_origin(request: HttpRequest, requester: Requester) -> None:
+    """Raise OriginNotAllowed for a browser's page that is neither ours nor listed in ALLOWED_ORIGINS."""
+    if requester.origin and not is_allowed_origin(request, requester.origin):
+        raise OriginNotAllowed()
+
+
+def is_allowed_origin(request: HttpRequest, origin: str) -> bool:
+    own = f"{request.scheme}://{request.get_host()}"
+    return origin == own or (origin in settings.ALLOWED_ORIGINS and bool(urlsplit(origin).scheme))
+
+
+def printable(raw_text: str) -> str:
+    """Replace what could break a log line or reorder a screen (control and format characters)."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in raw_text)
