@@ -1,0 +1,99 @@
+"""Routes of calls: the SDP relay (asynchronous), hang-up, and what the page reports."""
+
+from http import HTTPStatus
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from relay import exceptions
+from relay.models import Call
+from relay.serializers import CallEventSerializer
+from relay.services import end_call, note_seen, relay_to_the_end
+from relay.upstream_http import upstream_http
+from tokens.requester import check_origin, is_allowed_origin, printable, requester_of
+
+# What the browser SDK sends along; a page on another allowed origin asks for these first.
+CORS_REQUEST_HEADERS = "authorization, content-type, x-openai-agents-sdk"
+
+
+# No CSRF token can come with the SDK's request. The single-use secret and the Origin check stand in its place:
+# another site knows no secret, and cookies alone get nobody a call.
+@csrf_exempt
+@require_http_methods(["POST", "OPTIONS"])
+@never_cache
+async def calls(request: HttpRequest) -> HttpResponse:
+    """Relay an SDP offer: `POST /v1/realtime/calls`, `Bearer ek_…`, `application/sdp`; 201, answer, `Location`."""
+    requester = requester_of(request, await request.auser())
+    check_origin(request, requester)
+    if request.method == "OPTIONS":
+        return _preflight(request, requester.origin)
+    if request.content_type != "application/sdp":
+        raise exceptions.UnsupportedOfferType()
+    created = await relay_to_the_end(
+        upstream_http(), unverified_secret=_bearer(request), raw_offer=request.body, requester=requester
+    )
+    response = HttpResponse(created.answer_sdp, content_type="application/sdp", status=HTTPStatus.CREATED)
+    response["Location"] = f"/v1/realtime/calls/{created.call_id}"
+    return _allow_origin(request, response, requester.origin)
+
+
+def _bearer(request: HttpRequest) -> str:
+    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else ""
+
+
+def _preflight(request: HttpRequest, origin: str) -> HttpResponse:
+    response = HttpResponse(status=HTTPStatus.NO_CONTENT)
+    response["Access-Control-Allow-Methods"] = "POST"
+    response["Access-Control-Allow-Headers"] = CORS_REQUEST_HEADERS
+    response["Access-Control-Max-Age"] = "600"
+    return _allow_origin(request, response, origin)
+
+
+def _allow_origin(request: HttpRequest, response: HttpResponse, origin: str) -> HttpResponse:
+    if origin and is_allowed_origin(request, origin):
+        response["Access-Control-Allow-Origin"] = origin
+        response["Access-Control-Expose-Headers"] = "Location"  # without it the SDK never learns the call id
+        response["Vary"] = "Origin"
+    return response
+
+
+class OwnCallView(APIView):
+    """Base of routes that concern one call of the signed-in user."""
+
+    def own_call(self, request: Request, call_id: str) -> Call:
+        call = Call.objects.filter(upstream_id=call_id, user_id=request.user.pk or 0).first()
+        if call is None:
+            raise exceptions.UnknownCall()
+        return call
+
+
+class CallEventsView(OwnCallView):
+    """What the page saw: `POST /api/calls/{call_id}/events` `{"type", "reason", "detail"}`."""
+
+    def post(self, request: Request, call_id: str) -> Response:
+        call = self.own_call(request, call_id)
+        report = CallEventSerializer(data=request.data)
+        if not report.is_valid():
+            raise exceptions.InvalidCallEvent()
+        if report.is_alive:
+            note_seen(call)
+        else:
+            end_call(
+                call, reason=report.end_reason, actor=f"user:{request.user.pk}", detail=printable(report.end_detail)
+            )
+        return Response({"state": Call.objects.get(pk=call.pk).state})
+
+
+class HangUpView(OwnCallView):
+    """End one's own call: `POST /v1/realtime/calls/{call_id}/hangup`; 200 with an empty body, as upstream."""
+
+    def post(self, request: Request, call_id: str) -> HttpResponse:
+        call = self.own_call(request, call_id)
+        end_call(call, reason=Call.EndReason.HUNG_UP, actor=f"user:{request.user.pk}")
+        return HttpResponse(status=HTTPStatus.OK)

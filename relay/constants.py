@@ -1,0 +1,9 @@
+"""Times of a call's life, in seconds."""
+
+from typing import Final
+
+HEARTBEAT_TIMEOUT_S: Final = 45  # three heartbeats of the page
+REQUEST_TIMEOUT_S: Final = 45  # an older request without outcome has none any more
+HANG_UP_RETRY_S: Final = 600  # how long the worker tries to end an ended call upstream
+SWEEP_INTERVAL_S: Final = 2.0
+DETAIL_CHARS: Final = 200

@@ -1,0 +1,80 @@
+"""A call: one live connection that we relayed, from the request for it to its end."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import models
+from django.db.models import Q
+
+from relay.constants import DETAIL_CHARS
+
+
+class CallQuerySet(models.QuerySet["Call"]):
+    def open(self) -> "CallQuerySet":
+        return self.filter(state__in=[Call.State.REQUESTED, Call.State.LIVE])
+
+    def of(self, user: User) -> "CallQuerySet":
+        return self.filter(user=user)
+
+    def silent_since(self, moment: datetime) -> "CallQuerySet":
+        """Return live calls whose page used to report and stopped; pages that never do are left alone."""
+        return self.filter(state=Call.State.LIVE, last_seen_at__lt=moment)
+
+    def to_hang_up(self, *, ended_after: datetime) -> "CallQuerySet":
+        """Return ended calls that the upstream has not yet been told to end."""
+        return self.filter(state=Call.State.ENDED, hung_up_at=None, ended_at__gt=ended_after).exclude(upstream_id=None)
+
+
+class Call(models.Model):
+    class State(models.TextChoices):
+        REQUESTED = "requested", "Requested"
+        LIVE = "live", "Live"
+        ENDED = "ended", "Ended"
+        FAILED = "failed", "Failed"
+        UNKNOWN = "unknown", "Outcome unknown"
+
+    class EndReason(models.TextChoices):
+        USER = "user", "Ended by the person"
+        PAGE_CLOSED = "page_closed", "Page closed"
+        PAGE_LOST = "page_lost", "Page stopped reporting"
+        CONNECTION_LOST = "connection_lost", "Connection lost"
+        TIME_LIMIT = "time_limit", "Time limit"
+        CLIENT_GONE = "client_gone", "Client left during set-up"
+        HUNG_UP = "hung_up", "Hung up by REST"
+        ADMINISTRATOR = "administrator", "Ended by an administrator"
+
+    protocol = models.CharField(max_length=20, default="realtime")
+    upstream_id = models.CharField(max_length=128, null=True, unique=True)  # opaque, `rtc_…` for Realtime
+    issuance = models.OneToOneField("tokens.Issuance", null=True, on_delete=models.SET_NULL, related_name="call")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="calls")
+    username = models.CharField(max_length=150, blank=True)
+    agent_version = models.ForeignKey("agents.AgentVersion", null=True, on_delete=models.SET_NULL, related_name="+")
+    agent = models.CharField(max_length=80, blank=True)
+    model = models.CharField(max_length=80, blank=True)
+    transport = models.CharField(max_length=20, default="webrtc")
+    request_id = models.CharField(max_length=64, db_index=True)
+    state = models.CharField(max_length=10, choices=State)
+    error_code = models.CharField(max_length=64, blank=True)
+    upstream_request_id = models.CharField(max_length=128, blank=True)
+    requested_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    last_seen_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    end_reason = models.CharField(max_length=20, choices=EndReason, blank=True)
+    end_detail = models.CharField(max_length=DETAIL_CHARS, blank=True)
+    hung_up_at = models.DateTimeField(null=True)
+
+    objects = CallQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["user", "-id"], name="call_user")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ended_at=None) | ~Q(state__in=["requested", "live"]), name="call_open_has_no_end"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Call {self.id} ({self.state})"

@@ -1,0 +1,248 @@
+"""Relaying an offer, and ending calls. Every call has one outcome and at most one end."""
+
+import asyncio
+import hashlib
+import hmac
+import logging
+from datetime import datetime, timedelta
+
+import aiohttp
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from audit.actions import Action
+from audit.services import durable_record, record_event
+from realtime_api import upstream as realtime_upstream
+from realtime_api.client_secrets import has_form
+from realtime_api.errors import CodedError, UpstreamError, UpstreamUnreachable
+from realtime_api.sdp import check_offer
+from realtime_api.upstream import CreatedCall, Upstream
+from relay import exceptions
+from relay.constants import HANG_UP_RETRY_S, HEARTBEAT_TIMEOUT_S, REQUEST_TIMEOUT_S
+from relay.models import Call
+from tokens.limits import check_rate
+from tokens.models import Issuance
+from tokens.requester import Requester
+from tokens.services import secret_digest
+
+logger = logging.getLogger(__name__)
+
+
+def configured_upstream() -> Upstream:
+    return Upstream(settings.UPSTREAM_BASE_URL, settings.UPSTREAM_API_KEY, settings.UPSTREAM_DEADLINE_S)
+
+
+async def relay_offer(
+    http: aiohttp.ClientSession, *, unverified_secret: str, raw_offer: bytes, requester: Requester
+) -> CreatedCall:
+    """Make a call upstream for the holder of a client secret.
+
+    1. Check the offer's size and grammar. 2. Claim the secret, check what binds it, and write the intent, in
+    one durable transaction. 3. Post the offer with the server's key. 4. Write the outcome. Only then answer.
+    Raises InvalidSdp, RelayError, IssueError and UpstreamError subclasses; each leaves one event with its code.
+    """
+    call: Call | None = None
+    try:
+        offer_sdp = check_offer(raw_offer)  # (1)
+        call = await sync_to_async(claim)(unverified_secret, requester)  # (2)
+        created = await _create_upstream(http, call, offer_sdp)  # (3)
+    except CodedError as exc:
+        await sync_to_async(record_failure)(call, requester, error=exc)
+        raise
+    await sync_to_async(record_created)(call, created)  # (4)
+    logger.info(
+        "call relayed call_id=%s request_id=%s offer_bytes=%d answer_bytes=%d",
+        created.call_id, call.request_id, len(raw_offer), len(created.answer_sdp),
+    )  # fmt: skip
+    return created
+
+
+async def relay_to_the_end(
+    http: aiohttp.ClientSession, *, unverified_secret: str, raw_offer: bytes, requester: Requester
+) -> CreatedCall:
+    """Do as `relay_offer`, and when the client leaves meanwhile, finish the record and end the half-made call."""
+    work = asyncio.create_task(
+        relay_offer(http, unverified_secret=unverified_secret, raw_offer=raw_offer, requester=requester)
+    )
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await _end_abandoned(work)
+        raise
+
+
+async def _end_abandoned(work: "asyncio.Task[CreatedCall]") -> None:
+    try:
+        created = await work
+    except CodedError:
+        return  # recorded already, and there is nobody left to tell
+    call = await Call.objects.aget(upstream_id=created.call_id)
+    await sync_to_async(end_call)(call, reason=Call.EndReason.CLIENT_GONE, actor="server")
+
+
+def claim(unverified_secret: str, requester: Requester) -> Call:
+    """Use up the client secret and write the call's intent, both or neither.
+
+    A caller over the limit of calls at once keeps the secret. Raises EphemeralKeyExpired, ClientSecretUsed,
+    TooManyCalls, RateLimited.
+    """
+    check_rate("relay", key=f"ip:{requester.ip or 'unknown'}", rate=settings.RELAY_RATE)
+    if not has_form(unverified_secret):
+        raise exceptions.EphemeralKeyExpired()
+    now = timezone.now()
+    with durable_record():
+        issuance = _claim_issuance(secret_digest(unverified_secret), requester, now)
+        _check_calls_at_once(issuance.user)
+        call = Call.objects.create(
+            issuance=issuance,
+            user=issuance.user,
+            username=issuance.username,
+            agent_version=issuance.agent_version,
+            agent=issuance.agent,
+            model=issuance.model,
+            request_id=requester.request_id,
+            state=Call.State.REQUESTED,
+            requested_at=now,
+        )
+        _record(Action.CALL_REQUESTED, call, issuance=issuance.pk)
+    return call
+
+
+def _claim_issuance(digest: str, requester: Requester, now: datetime) -> Issuance:
+    issuance = Issuance.objects.select_related("user", "agent_version__agent").filter(secret_digest=digest).first()
+    if issuance is None or not _is_bound_to(issuance, requester):
+        raise exceptions.EphemeralKeyExpired()
+    if not Issuance.objects.claim(secret_digest=digest, now=now):
+        raise exceptions.ClientSecretUsed() if issuance.first_used_at else exceptions.EphemeralKeyExpired()
+    return issuance
+
+
+def _is_bound_to(issuance: Issuance, requester: Requester) -> bool:
+    """Tell whether the secret is this caller's: its user is active, and neither origin nor session is another's."""
+    if issuance.user is None or not issuance.user.is_active or issuance.agent_version is None:
+        return False
+    if issuance.origin and issuance.origin != requester.origin:
+        return False
+    return requester.user is None or requester.user.pk == issuance.user.pk
+
+
+def _check_calls_at_once(user: User | None) -> None:
+    assert user is not None  # a secret without a user is not bound to anybody
+    User.objects.select_for_update().get(pk=user.pk)  # on PostgreSQL two claims would both count too few
+    if Call.objects.of(user).open().count() >= settings.CALLS_AT_ONCE:
+        raise exceptions.TooManyCalls()
+
+
+async def _create_upstream(http: aiohttp.ClientSession, call: Call, offer_sdp: str) -> CreatedCall:
+    assert call.agent_version is not None  # checked when the secret was claimed
+    try:
+        return await realtime_upstream.create_call(
+            http,
+            configured_upstream(),
+            offer_sdp=offer_sdp,
+            session=call.agent_version.session_config(),
+            safety_identifier=safety_identifier(call.user_id),
+        )
+    except UpstreamUnreachable as exc:
+        hint: str = settings.UPSTREAM_UNAVAILABLE_HINT
+        raise UpstreamUnreachable(f"{exc.default_message} {hint}", suggested_action=hint) from exc
+
+
+def safety_identifier(user_id: int | None) -> str:
+    """Return the stable keyed hash by which the upstream may tell users apart without knowing them."""
+    return hmac.new(settings.SECRET_KEY.encode(), f"safety:{user_id}".encode(), hashlib.sha256).hexdigest()
+
+
+def record_created(call: Call, created: CreatedCall) -> None:
+    call.upstream_id, call.upstream_request_id = created.call_id, created.request_id
+    call.state, call.started_at = Call.State.LIVE, timezone.now()
+    with durable_record():
+        call.save(update_fields=["upstream_id", "upstream_request_id", "state", "started_at"])
+        _record(Action.CALL_CREATED, call, call_id=created.call_id)
+
+
+def record_failure(call: Call | None, requester: Requester, *, error: CodedError) -> None:
+    """Write one event for a relay that came to nothing, and the call's outcome where an intent stands."""
+    with durable_record():
+        if call is None:
+            record_event(Action.CALL_REFUSED, request_id=requester.request_id, actor=requester.actor, code=error.code)
+            return
+        is_unknown = isinstance(error, UpstreamError) and error.fate_unknown
+        call.state = Call.State.UNKNOWN if is_unknown else Call.State.FAILED
+        call.error_code, call.ended_at = error.code, timezone.now()
+        call.save(update_fields=["state", "error_code", "ended_at"])
+        _record(Action.CALL_FAILED, call, code=error.code, upstream_status=error.upstream_status)
+
+
+def note_seen(call: Call) -> None:
+    """Note that the call's page is alive."""
+    Call.objects.filter(pk=call.pk, state=Call.State.LIVE).update(last_seen_at=timezone.now())
+
+
+def end_call(call: Call, *, reason: Call.EndReason, actor: str, detail: str = "") -> bool:
+    """End a call once, and hang it up upstream. Returns False when it had ended before.
+
+    The row is the truth and comes first; a hang-up that fails is repeated by the worker.
+    """
+    now = timezone.now()
+    with durable_record():
+        ended = Call.objects.open().filter(pk=call.pk).update(
+            state=Call.State.ENDED, ended_at=now, end_reason=reason, end_detail=detail
+        )  # fmt: skip
+        if not ended:
+            return False
+        _record(Action.CALL_ENDED, call, actor=actor, code=reason)
+    call.refresh_from_db()
+    hang_up_upstream(call)
+    return True
+
+
+def hang_up_upstream(call: Call) -> None:
+    """Tell the upstream that a call is over; an unknown call counts as done, a failure is left to the worker."""
+    if call.upstream_id is None:
+        return
+    try:
+        realtime_upstream.hang_up_sync(configured_upstream(), call.upstream_id)
+    except UpstreamError as exc:
+        logger.warning("hang-up failed call_id=%s code=%s", call.upstream_id, exc.code)
+        return
+    Call.objects.filter(pk=call.pk).update(hung_up_at=timezone.now())
+
+
+def sweep_calls(now: datetime) -> int:
+    """End calls that are over their time or whose page went silent, close lost requests, repeat hang-ups.
+
+    Returns how many calls were ended. Every step is one conditional UPDATE, so several workers may sweep.
+    """
+    ended = 0
+    for call in Call.objects.silent_since(now - timedelta(seconds=HEARTBEAT_TIMEOUT_S)):
+        ended += end_call(call, reason=Call.EndReason.PAGE_LOST, actor="worker")
+    for call in Call.objects.filter(state=Call.State.LIVE, started_at__lt=now - timedelta(seconds=settings.CALL_MAX_S)):
+        ended += end_call(call, reason=Call.EndReason.TIME_LIMIT, actor="worker")
+    for call in Call.objects.to_hang_up(ended_after=now - timedelta(seconds=HANG_UP_RETRY_S)):
+        hang_up_upstream(call)
+    _close_lost_requests(now)
+    return ended
+
+
+def _close_lost_requests(now: datetime) -> None:
+    lost = Call.objects.filter(state=Call.State.REQUESTED, requested_at__lt=now - timedelta(seconds=REQUEST_TIMEOUT_S))
+    for call in lost:
+        with durable_record():
+            if Call.objects.filter(pk=call.pk, state=Call.State.REQUESTED).update(
+                state=Call.State.UNKNOWN, ended_at=now
+            ):
+                _record(Action.CALL_FAILED, call, actor="worker", code="outcome_unknown")
+
+
+def _record(action: Action, call: Call, *, actor: str = "", code: str = "", **body: str | int | None) -> None:
+    record_event(
+        action,
+        request_id=call.request_id,
+        actor=actor or f"user:{call.user_id}",
+        target=f"call:{call.pk}",
+        code=code,
+        **body,
+    )
