@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class RealtimeUiConfig(AppConfig):
+    name = "realtime_ui"
+    verbose_name = "Voice page"

@@ -1,0 +1,5 @@
+from django.urls import path
+
+from realtime_ui import views
+
+urlpatterns = [path("", views.voice, name="voice")]

@@ -1,0 +1,48 @@
+"""The pages. No rules here: what a person may do is decided where it is done."""
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.templatetags.static import static
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from agents.models import Agent
+from realtime_ui.words import PAGE_WORDS
+from voiceagent import sdk_bundle
+
+
+@login_required
+@require_safe
+@never_cache
+def voice(request: HttpRequest) -> HttpResponse:
+    """Show the page people talk on."""
+    agents = [
+        {"slug": agent.slug, "name": agent.name, "description": agent.description, "voice": agent.published.voice}
+        for agent in Agent.objects.offered()
+        if agent.published
+    ]
+    context = {
+        "agents": agents,
+        "sdk_built": sdk_bundle.is_built(),
+        "upstream_label": settings.UPSTREAM_LABEL,
+        "upstream_is_local": settings.UPSTREAM_IS_LOCAL,
+        "page_config": page_config(),
+        "page_words": {name: str(word) for name, word in PAGE_WORDS.items()},
+    }
+    return render(request, "realtime_ui/voice.html", context)
+
+
+def page_config() -> dict[str, str | bool]:
+    """Return what the page's modules need to know of the server, by the names that they use."""
+    return {
+        "clientSecretUrl": reverse("tokens:client_secret"),
+        "callsUrl": reverse("relay:calls"),
+        "callEventsUrl": reverse("relay:call_events", args=["{callId}"]).replace("%7B", "{").replace("%7D", "}"),
+        "loginUrl": reverse("account_login"),
+        "sdkUrl": static(sdk_bundle.STATIC_PATH) if sdk_bundle.is_built() else "",
+        "csrfHeader": "X-CSRFToken",
+        "debug": settings.DEBUG,
+    }

@@ -1,0 +1,113 @@
+// @ts-check
+// What a failure means to the person: error code → words and what they can do. Knows no document.
+
+/** @typedef {'retry'|'sign_in'|'type'|'reload'|'copy'} Remedy */
+/** @typedef {{headline: string, line: string, remedies: readonly Remedy[]}} Advice keys of words, not words */
+/**
+ * @typedef {object} Failure
+ * @property {string} code
+ * @property {number} status HTTP status; 0 without an answer
+ * @property {string} message the server's own sentence; empty without one
+ * @property {string} requestId
+ * @property {number} retryAfterS seconds until trying again makes sense; 0 at once
+ */
+
+/** @param {string} name @param {readonly Remedy[]} remedies @returns {Advice} */
+const advice = (name, remedies) => ({ headline: `error_${name}`, line: `error_${name}_line`, remedies });
+
+const SIGNED_OUT = advice('signed_out', ['sign_in']);
+const STALE_PAGE = advice('stale_page', ['reload']);
+const NOT_OPEN = advice('not_open', []);
+const UPSTREAM = advice('upstream', ['retry']);
+const SECRET_SPENT = advice('secret_spent', ['retry']);
+const NOT_SET_UP = advice('not_set_up', []);
+const UNKNOWN = advice('unknown', ['retry', 'copy']);
+
+/** @type {Readonly<Record<string, Advice>>} */
+export const ADVICE = Object.freeze({
+  not_authenticated: SIGNED_OUT,
+  csrf_failed: STALE_PAGE,
+  permission_denied: NOT_OPEN,
+  unknown_agent: NOT_OPEN,
+  agent_disabled: NOT_OPEN,
+  origin_not_allowed: advice('origin', []),
+  rate_limited: advice('rate_limited', ['retry']),
+  quota_exceeded: advice('quota', []),
+  too_many_calls: advice('too_many_calls', ['retry']),
+  ephemeral_key_expired: SECRET_SPENT,
+  client_secret_used: SECRET_SPENT,
+  invalid_sdp: advice('browser_call', ['retry']),
+  openai_api_unavailable: UPSTREAM,
+  upstream_timeout: UPSTREAM,
+  upstream_auth_failed: NOT_SET_UP,
+  not_configured: NOT_SET_UP,
+  audit_unavailable: advice('audit', ['retry']),
+  token_generation_failed: UNKNOWN,
+  // Found by the page itself:
+  network: advice('network', ['retry']),
+  no_media: advice('no_media', ['retry']),
+  connection_lost: advice('connection_lost', ['retry']),
+  sdk_missing: advice('sdk_missing', ['reload']),
+  unknown: UNKNOWN,
+});
+
+/** Codes whose message carries what the table cannot know: the command to run, or the time of the reset. */
+export const MESSAGE_MATTERS = new Set(['not_configured', 'quota_exceeded', 'invalid_sdp']);
+
+/** @type {Readonly<Record<number, string>>} */
+const CODE_OF_STATUS = {
+  401: 'not_authenticated',
+  403: 'permission_denied',
+  429: 'rate_limited',
+  502: 'openai_api_unavailable',
+  503: 'openai_api_unavailable',
+  504: 'upstream_timeout',
+};
+
+/** An error that carries a failure upwards. */
+export class CallError extends Error {
+  /** @param {Partial<Failure> & {code: string}} failure */
+  constructor(failure) {
+    super(failure.message || failure.code);
+    this.name = 'CallError';
+    /** @type {Failure} */
+    this.failure = { status: 0, message: '', requestId: '', retryAfterS: 0, ...failure };
+  }
+}
+
+/** Words and remedies for a code. @param {string} code @returns {Advice} */
+export function adviceFor(code) {
+  return Object.hasOwn(ADVICE, code) ? ADVICE[code] : UNKNOWN;
+}
+
+/**
+ * Read a failure out of an answer: our own shape, the upstream's, or neither.
+ * @param {number} status
+ * @param {unknown} body parsed JSON, or null
+ * @param {{get(name: string): string|null}} headers
+ * @returns {Failure}
+ */
+export function parseFailure(status, body, headers) {
+  const raw = /** @type {Record<string, any>} */ (body && typeof body === 'object' ? body : {});
+  const upstream = raw.error && typeof raw.error === 'object' ? raw.error : {};
+  const seconds = Number(headers.get('Retry-After') ?? raw.retryAfter ?? 0);
+  return {
+    code: String(raw.code || upstream.code || codeOf(status, raw)),
+    status,
+    message: String(raw.message || upstream.message || ''),
+    requestId: String(raw.requestId || headers.get('X-Request-ID') || ''),
+    retryAfterS: Number.isFinite(seconds) && seconds > 0 ? Math.ceil(seconds) : 0,
+  };
+}
+
+/** The relay's 401 is about the secret, not about the person. @param {number} status @param {Record<string, any>} body */
+function codeOf(status, body) {
+  if (status === 401 && body.error && typeof body.error === 'object') return 'ephemeral_key_expired';
+  return CODE_OF_STATUS[status] ?? 'unknown';
+}
+
+/** Make a failure of anything thrown. @param {unknown} error @returns {Failure} */
+export function failureOf(error) {
+  if (error instanceof CallError) return error.failure;
+  return new CallError({ code: 'unknown' }).failure;
+}

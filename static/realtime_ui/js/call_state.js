@@ -1,0 +1,34 @@
+// @ts-check
+// The states of the voice page as a table: (state, event) → state. Knows no document, timer or network.
+
+/** @typedef {'idle'|'preparing'|'blocked'|'minting'|'connecting'|'live'|'failed'|'ended'} State */
+/** @typedef {'start'|'start_typing'|'microphone_ready'|'microphone_refused'|'secret_issued'|'connected'|'refused'|'lost'|'closed'|'hang_up'|'cancel'} CallEvent */
+
+/** @type {Readonly<Partial<Record<CallEvent, State>>>} */
+const BEGIN = { start: 'preparing', start_typing: 'minting' };
+
+/** @type {Readonly<Record<State, Partial<Record<CallEvent, State>>>>} */
+export const TRANSITIONS = Object.freeze({
+  idle: BEGIN,
+  preparing: { microphone_ready: 'minting', microphone_refused: 'blocked', cancel: 'idle' },
+  blocked: BEGIN,
+  minting: { secret_issued: 'connecting', refused: 'failed', cancel: 'idle' },
+  connecting: { connected: 'live', refused: 'failed', lost: 'failed', cancel: 'idle' },
+  live: { hang_up: 'ended', closed: 'ended', lost: 'failed' },
+  failed: BEGIN,
+  ended: BEGIN,
+});
+
+/** @type {ReadonlySet<State>} States in which a call is being made or lasts, so that Start does nothing. */
+export const BUSY_STATES = new Set(/** @type {State[]} */ (['preparing', 'minting', 'connecting', 'live']));
+
+/**
+ * Return the state that follows; the same state when the event means nothing in it.
+ * @param {State} state
+ * @param {string} event
+ * @returns {State}
+ */
+export function nextState(state, event) {
+  const row = TRANSITIONS[state];
+  return Object.hasOwn(row, event) ? /** @type {Record<string, State>} */ (row)[event] : state;
+}

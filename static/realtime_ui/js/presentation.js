@@ -1,0 +1,102 @@
+// @ts-check
+// What the stage says and offers in each state: a pure function of the call. Knows no document.
+
+import { adviceFor, MESSAGE_MATTERS } from './call_errors.js';
+import { browserKind } from './microphone_errors.js';
+import { clockTime } from './words.js';
+
+/** @typedef {import('./call.js').Call} Call */
+/** @typedef {import('./words.js').Words} Words */
+/** @typedef {'start'|'type'|'cancel'|'mute'|'stop'|'end'|'download'|'sign_in'|'reload'|'copy'} Action */
+/**
+ * @typedef {object} View
+ * @property {string} headline
+ * @property {string} line
+ * @property {string[]} steps
+ * @property {boolean} isAlert the person must do something
+ * @property {Partial<Record<Action, string>>} buttons label by action, in no order
+ * @property {Action[]} disabled
+ */
+
+/** @type {Readonly<Record<string, number>>} */
+const STEPS_PER_BROWSER = { chrome: 3, firefox: 3, safari_mac: 3, safari_iphone: 3, chrome_android: 3, other: 2 };
+
+/**
+ * @param {Pick<Call, 'state'|'part'|'typing'|'muted'|'slow'|'problem'|'failure'|'activity'|'canStopReply'|'endReason'|'liveSinceMs'|'endedAtMs'>} call
+ * @param {Words} words
+ * @param {{userAgent: string, waitS: number, hasTranscript: boolean}} around waitS: seconds until Try again is allowed
+ * @returns {View}
+ */
+export function describe(call, words, around) {
+  switch (call.state) {
+    case 'blocked':
+      return blocked(call, words, around.userAgent);
+    case 'live':
+      return live(call, words);
+    case 'failed':
+      return failed(call, words, around);
+    case 'ended':
+      return ended(call, words, around);
+    case 'idle':
+      return view(words('idle'), words('idle_line'), { start: words('start'), type: words('type_instead') });
+    default: {
+      const line = call.state === 'preparing' ? words('preparing_line') : call.slow ? words('connecting_slow') : '';
+      return view(words(call.state), line, { cancel: words('cancel') });
+    }
+  }
+}
+
+/**
+ * @param {string} headline
+ * @param {string} line
+ * @param {View['buttons']} buttons
+ * @param {Partial<View>} [more]
+ * @returns {View}
+ */
+function view(headline, line, buttons, more = {}) {
+  return { headline, line, buttons, steps: [], isAlert: false, disabled: [], ...more };
+}
+
+/** @param {Pick<Call, 'problem'>} call @param {Words} words @param {string} userAgent */
+function blocked({ problem }, words, userAgent) {
+  const browser = browserKind(userAgent);
+  const count = problem === 'blocked' ? STEPS_PER_BROWSER[browser] : 0;
+  const steps = Array.from({ length: count }, (_, index) => words(`steps_${browser}_${index + 1}`));
+  const buttons = { start: words('try_again'), type: words('type_instead') };
+  return view(words(`microphone_${problem}`), words(`microphone_${problem}_line`), buttons, { steps, isAlert: true });
+}
+
+/** @param {Pick<Call, 'part'|'typing'|'muted'|'activity'|'canStopReply'>} call @param {Words} words */
+function live({ part, typing, muted, activity, canStopReply }, words) {
+  /** @type {View['buttons']} */
+  const buttons = { stop: words('stop_reply'), end: words('end_call') };
+  if (!typing) buttons.mute = words(muted ? 'unmute' : 'mute');
+  const key = typing && part === 'listening' ? 'live_typing' : `live_${part}`;
+  const line = part === 'thinking' && activity.tool ? words('looking_up', { tool: activity.tool }) : words(`${key}_line`);
+  return view(words(key), line, buttons, { disabled: canStopReply ? [] : ['stop'] });
+}
+
+/** @param {Pick<Call, 'failure'|'typing'>} call @param {Words} words @param {{waitS: number, hasTranscript: boolean}} around */
+function failed({ failure, typing }, words, { waitS, hasTranscript }) {
+  const { code = 'unknown', message = '', requestId = '' } = failure ?? {};
+  const { headline, line, remedies } = adviceFor(code);
+  /** @type {View['buttons']} */
+  const buttons = hasTranscript ? { download: words('download') } : {};
+  if (remedies.includes('retry')) buttons.start = waitS > 0 ? words('try_again_in', { n: waitS }) : words('try_again');
+  if (remedies.includes('retry') && code === 'no_media' && !typing) buttons.type = words('type_instead');
+  if (remedies.includes('sign_in')) buttons.sign_in = words('sign_in');
+  if (remedies.includes('reload')) buttons.reload = words('reload');
+  if (remedies.includes('copy') && requestId) buttons.copy = words('copy_details');
+  const told = MESSAGE_MATTERS.has(code) && message ? message : words(requestId || line !== 'error_unknown_line' ? line : 'error_no_reference', { id: requestId });
+  return view(words(headline), told, buttons, { isAlert: true, disabled: waitS > 0 ? ['start'] : [] });
+}
+
+/** @param {Pick<Call, 'liveSinceMs'|'endedAtMs'|'endReason'>} call @param {Words} words @param {{hasTranscript: boolean}} around */
+function ended(call, words, { hasTranscript }) {
+  const time = clockTime(call.endedAtMs - call.liveSinceMs);
+  const line = [call.endReason === 'session_limit' ? words('ended_by_limit') : '', words(hasTranscript ? 'ended_line_kept' : 'ended_line', { time })];
+  /** @type {View['buttons']} */
+  const buttons = { start: words('start_again') };
+  if (hasTranscript) buttons.download = words('download');
+  return view(words('ended'), line.filter(Boolean).join(' '), buttons);
+}

@@ -1,0 +1,114 @@
+// @ts-check
+// One call over WebRTC with the official SDK's transport. The whole interface the page knows of a transport:
+// connect(secret), send(event), mute(muted), interrupt(), close(); events out by `onEvent` and `onClose`.
+// The server decides the session, so what the SDK would send by itself on connecting is kept back.
+
+import { CallError, parseFailure } from './call_errors.js';
+
+/** @typedef {import('./events.js').ServerEvent} ServerEvent */
+/** @typedef {import('./events.js').ClientEvent} ClientEvent */
+/**
+ * @typedef {object} Transport
+ * @property {(secret: string) => Promise<void>} connect
+ * @property {(event: ClientEvent) => void} send
+ * @property {(muted: boolean) => void} mute
+ * @property {() => void} interrupt stop the reply and its sound
+ * @property {() => void} close
+ */
+/**
+ * @typedef {object} TransportOptions
+ * @property {string} callsUrl absolute
+ * @property {MediaStream} mediaStream
+ * @property {HTMLAudioElement} audioElement
+ * @property {(callId: string) => void} onCallId told as soon as the relay answers, even when the attempt was given up meanwhile
+ * @property {(event: ServerEvent) => void} onEvent
+ * @property {(event: ClientEvent) => void} onSent
+ * @property {() => void} onClose
+ */
+
+/**
+ * Load the SDK and make a transport that is not connected yet.
+ * @param {string} sdkUrl
+ * @param {TransportOptions} options
+ * @returns {Promise<Transport>}
+ * @throws {CallError} `sdk_missing`
+ */
+export async function createTransport(sdkUrl, options) {
+  const sdk = await import(sdkUrl).catch(() => {
+    throw new CallError({ code: 'sdk_missing' });
+  });
+  if (typeof RTCPeerConnection === 'undefined') throw new CallError({ code: 'no_media' });
+  const inner = new (serverOwned(sdk.OpenAIRealtimeWebRTC, options.onSent))({
+    baseUrl: options.callsUrl,
+    mediaStream: options.mediaStream,
+    audioElement: options.audioElement,
+  });
+  inner.on('*', options.onEvent);
+  inner.on('error', () => {}); // an `error` without listener would throw; the event itself arrives by '*'
+  inner.on('connection_change', (/** @type {string} */ status) => {
+    if (status === 'disconnected') options.onClose();
+  });
+  return {
+    connect: (secret) => connect(inner, secret, options),
+    send: (event) => inner.sendEvent(event),
+    mute: (muted) => inner.mute(muted),
+    interrupt: () => {
+      options.onSent({ type: 'output_audio_buffer.clear' });
+      inner.interrupt();
+    },
+    close: () => inner.close(),
+  };
+}
+
+/**
+ * The SDK's class without its own ideas about the session.
+ * @param {any} OpenAIRealtimeWebRTC
+ * @param {(event: ClientEvent) => void} onSent
+ * @returns {any}
+ */
+function serverOwned(OpenAIRealtimeWebRTC, onSent) {
+  return class extends OpenAIRealtimeWebRTC {
+    /** The SDK's defaults would replace instructions, voice and turn detection that the server has set. */
+    buildSessionPayload() {
+      return { type: 'realtime' };
+    }
+
+    /** Tracing would send conversations to the provider's dashboard; the server decides that too. */
+    _updateTracingConfig() {}
+
+    /** The SDK asks for whole items, sound included, to keep a history that this page does not use. @param {ClientEvent} event */
+    sendEvent(event) {
+      if (event.type === 'conversation.item.retrieve') return;
+      onSent(event);
+      super.sendEvent(event);
+    }
+  };
+}
+
+/**
+ * Connect. The SDK keeps the relay's answer to itself until all is set up, and of a refusal passes on only the
+ * sentence; so the answer to this one request is read in passing, for the call id, the code and Retry-After.
+ * @param {any} inner
+ * @param {string} apiKey
+ * @param {TransportOptions} options
+ */
+async function connect(inner, apiKey, { callsUrl, onCallId }) {
+  const realFetch = globalThis.fetch;
+  /** @type {Response|undefined} */
+  let refusal;
+  globalThis.fetch = async (input, init) => {
+    const response = await realFetch(input, init);
+    if (String(input) !== callsUrl) return response;
+    if (response.ok) onCallId(response.headers.get('Location')?.split('/').pop() ?? '');
+    else refusal = response.clone();
+    return response;
+  };
+  try {
+    await inner.connect({ apiKey });
+  } catch (error) {
+    if (!refusal) throw new CallError({ code: error instanceof TypeError ? 'network' : 'no_media' });
+    throw new CallError(parseFailure(refusal.status, await refusal.json().catch(() => null), refusal.headers));
+  } finally {
+    globalThis.fetch = realFetch;
+  }
+}

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { afterEach, test } from 'node:test';
+
+import { issueClientSecret, reportCallEvent } from '../../static/realtime_ui/js/api.js';
+
+const CONFIG = { clientSecretUrl: '/api/client-secret', callEventsUrl: '/api/calls/{callId}/events', csrfHeader: 'X-CSRFToken', csrfToken: 'token' };
+const realFetch = globalThis.fetch;
+afterEach(() => {
+  globalThis.fetch = realFetch;
+});
+
+/** Answer every request alike and keep what was asked. */
+function serverSays(status, body, headers = {}) {
+  const asked = [];
+  globalThis.fetch = async (url, options) => {
+    asked.push({ url, ...options });
+    return new Response(typeof body === 'string' ? body : JSON.stringify(body), { status, headers });
+  };
+  return asked;
+}
+
+const issue = () => issueClientSecret(CONFIG, 'guide', new AbortController().signal);
+const codeOf = (promise) => promise.then(() => 'fine', (error) => error.failure?.code);
+
+test('it asks with the agent, the token and the session', async () => {
+  const [asked] = [serverSays(200, { ephemeralKey: 'ek_1' })];
+  await issue();
+  const { url, method, credentials, headers, body } = asked[0];
+  assert.deepEqual([url, method, credentials, headers['X-CSRFToken'], body], ['/api/client-secret', 'POST', 'same-origin', 'token', '{"agent":"guide"}']);
+});
+
+test('it returns what was issued', async () => {
+  serverSays(200, { ephemeralKey: 'ek_1', requestId: 'req_1' });
+  assert.equal((await issue()).ephemeralKey, 'ek_1');
+});
+
+test('a refusal carries its code and wait', async () => {
+  serverSays(429, { code: 'rate_limited', message: '', requestId: 'r' }, { 'Retry-After': '4' });
+  const error = await issue().catch((thrown) => thrown);
+  assert.deepEqual([error.failure.code, error.failure.retryAfterS], ['rate_limited', 4]);
+});
+
+test('an answer without a secret is a failure', async () => {
+  serverSays(200, {});
+  assert.equal(await codeOf(issue()), 'unknown');
+});
+
+test('a page of HTML instead of JSON is a failure', async () => {
+  serverSays(502, '<html>');
+  assert.equal(await codeOf(issue()), 'openai_api_unavailable');
+});
+
+test('no network is told as such', async () => {
+  globalThis.fetch = async () => {
+    throw new TypeError('Failed to fetch');
+  };
+  assert.equal(await codeOf(issue()), 'network');
+});
+
+test('a report outlives the page and goes to its call', async () => {
+  const asked = serverSays(204, '');
+  globalThis.fetch = async (url, options) => {
+    asked.push({ url, ...options });
+    return new Response(null, { status: 204 });
+  };
+  await reportCallEvent(CONFIG, 'rtc_a/b', { type: 'ended', reason: 'user' });
+  assert.deepEqual([asked[0].url, asked[0].keepalive, asked[0].body], ['/api/calls/rtc_a%2Fb/events', true, '{"type":"ended","reason":"user"}']);
+});
+
+test('a report that fails is swallowed', async () => {
+  globalThis.fetch = async () => {
+    throw new TypeError('Failed to fetch');
+  };
+  await reportCallEvent(CONFIG, 'rtc_1', { type: 'heartbeat' });
+});

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+
+import { ADVICE } from '../../static/realtime_ui/js/call_errors.js';
+import { describe } from '../../static/realtime_ui/js/presentation.js';
+import { clockTime, createWords } from '../../static/realtime_ui/js/words.js';
+
+const SOURCE = readFileSync(new URL('../../realtime_ui/words.py', import.meta.url), 'utf8');
+const TABLE = Object.fromEntries([...SOURCE.matchAll(/"(\w+)": _\(\s*"([^"]*)"/g)].map((found) => [found[1], found[2]]));
+const words = createWords(TABLE);
+
+const QUIET = { hearing: false, waiting: false, responding: false, playing: false, tool: '' };
+const CALL = { state: 'idle', part: 'listening', typing: false, muted: false, slow: false, problem: '', failure: null, activity: QUIET, canStopReply: false, endReason: '', liveSinceMs: 0, endedAtMs: 0 };
+const AROUND = { userAgent: 'Firefox/150', waitS: 0, hasTranscript: false };
+const shown = (call, around = {}) => describe({ ...CALL, ...call }, words, { ...AROUND, ...around });
+const offered = (call, around) => Object.values(shown(call, around).buttons).sort();
+
+const ROWS = [
+  [{ state: 'idle' }, 'Ready when you are', ['Start talking', 'Type instead']],
+  [{ state: 'preparing' }, 'Checking your microphone…', ['Cancel']],
+  [{ state: 'blocked', problem: 'blocked' }, 'Microphone is blocked', ['Try again', 'Type instead']],
+  [{ state: 'blocked', problem: 'missing' }, 'No microphone found', ['Try again', 'Type instead']],
+  [{ state: 'blocked', problem: 'busy' }, 'Microphone is busy', ['Try again', 'Type instead']],
+  [{ state: 'minting' }, 'Getting a session…', ['Cancel']],
+  [{ state: 'connecting' }, 'Connecting…', ['Cancel']],
+  [{ state: 'live' }, 'Listening', ['End call', 'Mute', 'Stop reply']],
+  [{ state: 'live', part: 'hearing' }, 'Hearing you…', ['End call', 'Mute', 'Stop reply']],
+  [{ state: 'live', part: 'thinking' }, 'Thinking…', ['End call', 'Mute', 'Stop reply']],
+  [{ state: 'live', part: 'speaking' }, 'Speaking', ['End call', 'Mute', 'Stop reply']],
+  [{ state: 'live', part: 'muted', muted: true }, 'You are muted', ['End call', 'Stop reply', 'Unmute']],
+  [{ state: 'live', typing: true }, 'Type your question', ['End call', 'Stop reply']],
+  [{ state: 'failed', failure: { code: 'connection_lost' } }, 'Connection lost', ['Try again']],
+  [{ state: 'failed', failure: { code: 'not_authenticated' } }, 'You have been signed out', ['Sign in']],
+  [{ state: 'failed', failure: { code: 'no_media' } }, 'Could not connect', ['Try again', 'Type instead']],
+  [{ state: 'ended' }, 'Call ended', ['Start again']],
+];
+
+for (const [call, headline, buttons] of ROWS) {
+  test(`${call.state} ${call.part ?? call.problem ?? call.failure?.code ?? ''}: ${headline}`, () => {
+    assert.equal(shown(call).headline, headline);
+    assert.deepEqual(offered(call), buttons);
+  });
+}
+
+test('no state or failure lacks its words', () => {
+  const calls = [...ROWS.map(([call]) => call), ...Object.keys(ADVICE).map((code) => ({ state: 'failed', failure: { code } }))];
+  for (const call of calls) {
+    const { headline, line, steps, buttons } = shown(call);
+    for (const text of [headline, line, ...steps, ...Object.values(buttons)]) assert.doesNotMatch(text, /^[a-z]+_[a-z_0-9]+$/);
+  }
+});
+
+test('each browser has its steps', () => {
+  for (const userAgent of ['Chrome/1', 'Firefox/1', 'Macintosh Safari/1', 'iPhone', 'Android Chrome/1', 'curl']) {
+    const { steps } = shown({ state: 'blocked', problem: 'blocked' }, { userAgent });
+    assert.ok(steps.length >= 2);
+    for (const step of steps) assert.doesNotMatch(step, /^steps_/);
+  }
+});
+
+test('Stop reply is enabled only when there is a reply', () => {
+  assert.deepEqual(shown({ state: 'live' }).disabled, ['stop']);
+  assert.deepEqual(shown({ state: 'live', part: 'speaking', canStopReply: true }).disabled, []);
+});
+
+test('Try again waits as long as the server asks', () => {
+  const { buttons, disabled } = shown({ state: 'failed', failure: { code: 'rate_limited' } }, { waitS: 3 });
+  assert.deepEqual([buttons.start, disabled], ['Try again in 3 s', ['start']]);
+});
+
+test('the command to start the engine reaches the person', () => {
+  const failure = { code: 'not_configured', message: 'Start the engine: python -m engine' };
+  assert.equal(shown({ state: 'failed', failure }).line, failure.message);
+});
+
+test('an unknown failure shows its reference, and none when there is none', () => {
+  assert.equal(shown({ state: 'failed', failure: { code: 'odd', requestId: 'req_1' } }).line, 'Reference req_1.');
+  assert.doesNotMatch(shown({ state: 'failed', failure: { code: 'odd' } }).line, /Reference/);
+});
+
+test('the tool at work is named', () => {
+  const call = { state: 'live', part: 'thinking', activity: { ...QUIET, responding: true, tool: 'opening hours' } };
+  assert.equal(shown(call).line, 'Looking up: opening hours…');
+});
+
+test('an ended call tells its length and offers the transcript when there is one', () => {
+  const call = { state: 'ended', liveSinceMs: 1_000, endedAtMs: 66_400 };
+  assert.match(shown(call).line, /01:05/);
+  assert.deepEqual(offered(call, { hasTranscript: true }), ['Download transcript', 'Start again']);
+});
+
+test('only what needs doing is an alert', () => {
+  for (const [call] of ROWS) assert.equal(shown(call).isAlert, ['blocked', 'failed'].includes(call.state));
+});
+
+test('words fill their places and show missing keys', () => {
+  const say = createWords({ hello: 'Hello {name}, {other}' });
+  assert.equal(say('hello', { name: 'Ada' }), 'Hello Ada, {other}');
+  assert.equal(say('toString'), 'toString');
+});
+
+test('times are minutes and seconds', () => assert.deepEqual([0, 65_400, 3_600_000, -5].map(clockTime), ['00:00', '01:05', '60:00', '00:00']));
