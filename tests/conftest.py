@@ -1,0 +1,140 @@
+"""The cast (Alice owns, Charlie is a stranger, Ada administers), and an upstream that answers by the protocol."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.db import connections
+from django.test import AsyncClient, Client
+from pytest_django import Settings
+
+from agents.models import Agent, AgentVersion
+from relay.upstream_http import close_upstream_http
+
+DATA = Path(__file__).parent / "data"
+ORIGIN = "http://testserver"
+
+
+@pytest.fixture(autouse=True)
+def quick_settings(settings: Settings) -> None:
+    """Pages under test need no collected, hashed files (the end-to-end tests use those), and no slow passwords."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    }
+
+
+@pytest.fixture(autouse=True)
+def empty_cache() -> None:
+    cache.clear()
+
+
+def make_user(name: str, *, is_staff: bool = False) -> User:
+    return User.objects.create_user(name, password="a-long-password", is_staff=is_staff, is_superuser=is_staff)
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return make_user("alice")
+
+
+@pytest.fixture
+def charlie(db: None) -> User:
+    return make_user("charlie")
+
+
+@pytest.fixture
+def ada(db: None) -> User:
+    return make_user("ada", is_staff=True)
+
+
+@pytest.fixture
+def assistant(db: None) -> Agent:
+    """The agent of the first migration, made again where a test on real transactions has emptied the database."""
+    agent, created = Agent.objects.get_or_create(slug="assistant", defaults={"name": "Assistant"})
+    if created:
+        agent.published = AgentVersion.objects.create(agent=agent, instructions="Be brief.")
+        agent.save()
+    return agent
+
+
+@pytest.fixture
+def alices_client(alice: User, assistant: Agent) -> Client:
+    client = Client()
+    client.force_login(alice)
+    return client
+
+
+@pytest.fixture
+def offer_sdp() -> str:
+    """The offer of a Chromium page with one audio section and one data channel."""
+    return (DATA / "chromium_offer.sdp").read_text().replace("\n", "\r\n")
+
+
+@pytest.fixture
+def answer_sdp() -> str:
+    return (DATA / "engine_answer.sdp").read_text().replace("\n", "\r\n")
+
+
+@dataclass
+class FakeUpstream:
+    """What the upstream was asked, and what it is to answer next."""
+
+    answer: web.Response | None = None
+    requests: list[dict[str, str]] = field(default_factory=list)
+    hung_up: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+async def upstream(settings: Settings, answer_sdp: str) -> AsyncIterator[FakeUpstream]:
+    """A server on loopback that takes calls and hang-ups as the protocol says, and keeps what it was asked."""
+    fake = FakeUpstream()
+
+    async def create_call(request: web.Request) -> web.StreamResponse:
+        form = await request.post()
+        asked = {name: _text(part) for name, part in form.items()}
+        fake.requests.append(asked | {"authorization": request.headers["Authorization"]})
+        location = {"Location": f"/v1/realtime/calls/rtc_{len(fake.requests)}"}
+        return fake.answer or web.Response(
+            status=201, text=answer_sdp, content_type="application/sdp", headers=location
+        )
+
+    async def hang_up(request: web.Request) -> web.Response:
+        fake.hung_up.append(request.match_info["id"])
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/v1/realtime/calls", create_call)
+    app.router.add_post("/v1/realtime/calls/{id}/hangup", hang_up)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    settings.UPSTREAM_BASE_URL = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    yield fake
+    await runner.cleanup()
+
+
+def _text(part: object) -> str:
+    return part if isinstance(part, str) else bytes(part).decode()  # type: ignore[call-overload]
+
+
+def session_of(asked: dict[str, str]) -> dict[str, object]:
+    value: dict[str, object] = json.loads(asked["session"])
+    return value
+
+
+@pytest.fixture
+async def alices_page(alice: User, assistant: Agent) -> AsyncIterator[AsyncClient]:
+    """Alice's browser, as far as HTTP goes."""
+    client = AsyncClient()
+    await client.aforce_login(alice)
+    yield client
+    await close_upstream_http()
+    await sync_to_async(connections.close_all)()  # that thread's own: an open one would keep PostgreSQL's test database
