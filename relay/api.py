@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -10,12 +11,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from realtime_api.errors import CodedError
 from relay import exceptions
 from relay.models import Call
 from relay.serializers import CallEventSerializer
-from relay.services import end_call, note_seen, relay_to_the_end
+from relay.services import end_call, note_seen, record_refusal, relay_to_the_end
 from relay.upstream_http import upstream_http
-from tokens.requester import check_origin, is_allowed_origin, printable, requester_of
+from tokens.requester import Requester, check_origin, is_allowed_origin, printable, requester_of
 
 # What the browser SDK sends along; a page on another allowed origin asks for these first.
 CORS_REQUEST_HEADERS = "authorization, content-type, x-openai-agents-sdk"
@@ -29,17 +31,27 @@ CORS_REQUEST_HEADERS = "authorization, content-type, x-openai-agents-sdk"
 async def calls(request: HttpRequest) -> HttpResponse:
     """Relay an SDP offer: `POST /v1/realtime/calls`, `Bearer ek_…`, `application/sdp`; 201, answer, `Location`."""
     requester = requester_of(request, await request.auser())
-    check_origin(request, requester)
     if request.method == "OPTIONS":
+        check_origin(request, requester)
         return _preflight(request, requester.origin)
-    if request.content_type != "application/sdp":
-        raise exceptions.UnsupportedOfferType()
+    await _check_envelope(request, requester)
     created = await relay_to_the_end(
         upstream_http(), unverified_secret=_bearer(request), raw_offer=request.body, requester=requester
     )
     response = HttpResponse(created.answer_sdp, content_type="application/sdp", status=HTTPStatus.CREATED)
     response["Location"] = f"/v1/realtime/calls/{created.call_id}"
     return _allow_origin(request, response, requester.origin)
+
+
+async def _check_envelope(request: HttpRequest, requester: Requester) -> None:
+    """Raise OriginNotAllowed or UnsupportedOfferType, recorded like every other refusal."""
+    try:
+        check_origin(request, requester)
+        if request.content_type != "application/sdp":
+            raise exceptions.UnsupportedOfferType()
+    except CodedError as exc:
+        await sync_to_async(record_refusal)(requester, error=exc)
+        raise
 
 
 def _bearer(request: HttpRequest) -> str:

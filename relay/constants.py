@@ -1,4 +1,4 @@
-"""Times of a call's life, in seconds."""
+"""Numbers of this app; times are in seconds."""
 
 from typing import Final
 
@@ -7,3 +7,4 @@ REQUEST_TIMEOUT_S: Final = 45  # an older request without outcome has none any m
 HANG_UP_RETRY_S: Final = 600  # how long the worker tries to end an ended call upstream
 SWEEP_INTERVAL_S: Final = 2.0
 DETAIL_CHARS: Final = 200
+REFUSALS_KEPT: Final = "20/m"  # events for refused offers of the same code and address

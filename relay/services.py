@@ -20,8 +20,9 @@ from realtime_api.errors import CodedError, UpstreamError, UpstreamUnreachable
 from realtime_api.sdp import check_offer
 from realtime_api.upstream import CreatedCall, Upstream
 from relay import exceptions
-from relay.constants import HANG_UP_RETRY_S, HEARTBEAT_TIMEOUT_S, REQUEST_TIMEOUT_S
+from relay.constants import HANG_UP_RETRY_S, HEARTBEAT_TIMEOUT_S, REFUSALS_KEPT, REQUEST_TIMEOUT_S
 from relay.models import Call
+from tokens.exceptions import LimitsUnavailable, RateLimited
 from tokens.limits import check_rate
 from tokens.models import Issuance
 from tokens.requester import Requester
@@ -49,7 +50,10 @@ async def relay_offer(
         call = await sync_to_async(claim)(unverified_secret, requester)  # (2)
         created = await _create_upstream(http, call, offer_sdp)  # (3)
     except CodedError as exc:
-        await sync_to_async(record_failure)(call, requester, error=exc)
+        if call is None:
+            await sync_to_async(record_refusal)(requester, error=exc)
+        else:
+            await sync_to_async(record_failure)(call, error=exc)
         raise
     await sync_to_async(record_created)(call, created)  # (4)
     logger.info(
@@ -163,15 +167,35 @@ def record_created(call: Call, created: CreatedCall) -> None:
         _record(Action.CALL_CREATED, call, call_id=created.call_id)
 
 
-def record_failure(call: Call | None, requester: Requester, *, error: CodedError) -> None:
-    """Write one event for a relay that came to nothing, and the call's outcome where an intent stands."""
+def record_refusal(requester: Requester, *, error: CodedError) -> None:
+    """Write one event for an offer that was refused before there was a call.
+
+    Refusals need neither secret nor account, so they must not be a way to fill the disk: past REFUSALS_KEPT
+    alike from one address, only the log tells.
+    """
+    if _is_repeated(requester, error):
+        logger.info("offer refused code=%s request_id=%s", error.code, requester.request_id)
+        return
     with durable_record():
-        if call is None:
-            record_event(Action.CALL_REFUSED, request_id=requester.request_id, actor=requester.actor, code=error.code)
-            return
-        is_unknown = isinstance(error, UpstreamError) and error.fate_unknown
-        call.state = Call.State.UNKNOWN if is_unknown else Call.State.FAILED
-        call.error_code, call.ended_at = error.code, timezone.now()
+        record_event(Action.CALL_REFUSED, request_id=requester.request_id, actor=requester.actor, code=error.code)
+
+
+def _is_repeated(requester: Requester, error: CodedError) -> bool:
+    try:
+        check_rate("relay-refusals", key=f"{error.code}:{requester.ip or 'unknown'}", rate=REFUSALS_KEPT)
+    except RateLimited:
+        return True
+    except LimitsUnavailable:
+        return False
+    return False
+
+
+def record_failure(call: Call, *, error: CodedError) -> None:
+    """Write the outcome of a call that came to nothing after its intent stood."""
+    is_unknown = isinstance(error, UpstreamError) and error.fate_unknown
+    call.state = Call.State.UNKNOWN if is_unknown else Call.State.FAILED
+    call.error_code, call.ended_at = error.code, timezone.now()
+    with durable_record():
         call.save(update_fields=["state", "error_code", "ended_at"])
         _record(Action.CALL_FAILED, call, code=error.code, upstream_status=error.upstream_status)
 

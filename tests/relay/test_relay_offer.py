@@ -129,7 +129,20 @@ async def test_a_foreign_origin_is_refused(alices_page: AsyncClient, upstream: F
     response = await offer(alices_page, await issue(alices_page), offer_sdp, origin="https://evil.example")
 
     assert code(response) == (403, "origin_not_allowed")
+    assert [event.code async for event in AuditEvent.objects.filter(action="call.refused")] == ["origin_not_allowed"]
     assert not upstream.requests
+
+
+async def test_refusals_alike_do_not_fill_the_record(
+    alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str
+) -> None:
+    for _ in range(25):
+        await offer(alices_page, "ek_unknown", offer_sdp)
+    await offer(alices_page, "ek_unknown", "junk")
+
+    refused = AuditEvent.objects.filter(action="call.refused")
+    assert await refused.filter(code="ephemeral_key_expired").acount() == 20
+    assert await refused.filter(code="invalid_sdp").acount() == 1
 
 
 async def test_a_secret_stays_with_its_origin(
