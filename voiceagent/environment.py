@@ -2,16 +2,19 @@
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
 TRUE_WORDS: Final = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS: Final = frozenset({"0", "false", "no", "off"})
+RATE: Final = re.compile(r"[1-9][0-9]{0,6}/[1-9]?[0-9]{0,4}[smhd]")
 
 
 class SettingsReader:
@@ -78,13 +81,42 @@ class SettingsReader:
             return default
         return value.rstrip("/")
 
-    def database(self, name: str, default: str) -> dict[str, Any]:
-        """Return Django's database dictionary for a `sqlite:///…` or `postgres://…` URL."""
+    def origins(self, name: str) -> list[str]:
+        """Return a list of origins such as `https://voice.example.org`, as browsers send them."""
+        origins = self.words(name, [])
+        for origin in origins:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc.lower()}":
+                self.problems.append(f"{name} must hold origins such as https://voice.example.org, not {origin!r}.")
+        return origins
+
+    def rate(self, name: str, default: str) -> str:
+        """Return a rate such as `20/m`: so many per second, minute, hour or day."""
+        value = self.text(name, default)
+        if not RATE.fullmatch(value):
+            self.problems.append(f"{name} must be a rate such as 20/m (s, m, h or d), not {value!r}.")
+            return default
+        return value
+
+    def time_zone(self, name: str, default: str) -> str:
+        value = self.text(name, default)
         try:
-            return dict(self._env.db_url_config(self.text(name, default)))
-        except (ValueError, KeyError, ImproperlyConfigured):
-            self.problems.append(f"{name} must be a database URL such as postgres://user:password@host/name.")
-            return dict(self._env.db_url_config(default))
+            ZoneInfo(value)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            self.problems.append(f"{name} must be a time zone such as Europe/Berlin, not {value!r}.")
+            return default
+        return value
+
+    def database(self, name: str, default: str) -> dict[str, Any]:
+        """Return Django's database dictionary for a `sqlite:///…` or `postgres://…` URL.
+
+        Only the two databases whose guarantees the project relies on and is tested with are taken.
+        """
+        url = self.text(name, default)
+        if urlsplit(url).scheme not in ("sqlite", "postgres", "postgresql"):
+            self.problems.append(f"{name} must be a URL such as postgres://user:password@host/name or sqlite:///file.")
+            url = default
+        return dict(self._env.db_url_config(url))
 
     def one_of(self, name: str, default: str, choices: tuple[str, ...]) -> str:
         value = self.text(name, default)

@@ -31,7 +31,7 @@ HOST = read.text("HOST", "127.0.0.1")
 PORT = read.integer("PORT", 8000, low=1, high=65535)
 ALLOWED_HOSTS = read.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 # Further origins (scheme://host:port) whose pages may use the relay; our own origin always may.
-ALLOWED_ORIGINS = read.words("ALLOWED_ORIGINS", [])
+ALLOWED_ORIGINS = read.origins("ALLOWED_ORIGINS")
 TRUSTED_PROXY_COUNT = read.integer("TRUSTED_PROXY_COUNT", 0, low=0, high=5)
 
 # --- Upstream ---------------------------------------------------------------------------------------------------
@@ -40,6 +40,7 @@ OPENAI_BASE_URL = read.url("OPENAI_BASE_URL", "https://api.openai.com/v1", schem
 LOCAL_ENGINE = read.boolean("LOCAL_ENGINE", DEMO)
 ENGINE_PORT = read.integer("ENGINE_PORT", 8765, low=1, high=65535)
 ENGINE_API_KEY = read.secret("ENGINE_API_KEY", required=LOCAL_ENGINE and not OPENAI_API_KEY)
+ENGINE_MAX_CALLS = read.integer("ENGINE_MAX_CALLS", 10, low=1, high=100)
 ENGINE_LLM_BASE_URL = read.url("ENGINE_LLM_BASE_URL", "", schemes=("http", "https"))
 ENGINE_LLM_API_KEY = read.secret("ENGINE_LLM_API_KEY")
 ENGINE_LLM_MODEL = read.text("ENGINE_LLM_MODEL", "")
@@ -63,8 +64,8 @@ TRANSCRIPTION_MODEL = read.text("TRANSCRIPTION_MODEL", "gpt-transcribe")
 
 # --- Client secrets and calls -----------------------------------------------------------------------------------
 CLIENT_SECRET_TTL_S = read.integer("CLIENT_SECRET_TTL_S", 60, low=10, high=7200)
-ISSUE_RATE = read.text("ISSUE_RATE", "20/m")
-RELAY_RATE = read.text("RELAY_RATE", "60/m")
+ISSUE_RATE = read.rate("ISSUE_RATE", "20/m")
+RELAY_RATE = read.rate("RELAY_RATE", "60/m")
 CALL_MAX_S = read.integer("CALL_MAX_S", 3600, low=10, high=3600)
 CALLS_AT_ONCE = read.integer("CALLS_AT_ONCE", 2, low=1, high=1000)
 
@@ -217,7 +218,7 @@ STORAGES = {
 
 # --- Language, time, log ----------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
-TIME_ZONE = read.text("TIME_ZONE", "UTC")
+TIME_ZONE = read.time_zone("TIME_ZONE", "UTC")
 USE_TZ = True
 LOGGING = {
     "version": 1,

@@ -80,6 +80,7 @@ def child_environment() -> dict[str, str]:
         "PORT": str(settings.PORT),
         "ENGINE_PORT": str(settings.ENGINE_PORT),
         "ENGINE_API_KEY": settings.ENGINE_API_KEY,
+        "ENGINE_MAX_CALLS": str(settings.ENGINE_MAX_CALLS),
         "ENGINE_LLM_BASE_URL": settings.ENGINE_LLM_BASE_URL,
         "ENGINE_LLM_API_KEY": settings.ENGINE_LLM_API_KEY,
         "ENGINE_LLM_MODEL": settings.ENGINE_LLM_MODEL,
