@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := requirements.txt requirements-engine.txt
 .DEFAULT_GOAL := help
-.PHONY: help run setup test lint types test-python test-js test-e2e browser lock clean
+.PHONY: help run setup test lint types test-python test-js test-e2e browser lock docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -63,6 +63,9 @@ lock: $(VENV)/.dev
 	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links -c requirements.txt requirements-engine.in -o requirements-engine.txt
 	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links -c requirements.txt -c requirements-engine.txt requirements-dev.in -o requirements-dev.txt
+
+docs: $(VENV)/.installed
+	$(BIN)/python manage.py error_catalogue > docs/errors.md
 
 clean:
 	rm -rf $(VENV) node_modules staticfiles static/vendor test-results

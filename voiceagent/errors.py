@@ -117,12 +117,13 @@ def _upstream_form(error: CodedError) -> dict[str, object]:
     return {"error": {"message": error.message, "type": kind, "code": code, "param": None}}
 
 
-def catalogue() -> list[type[CodedError]]:
-    """Return every error class that has a code of its own, by code; the apps' modules must be loaded."""
-    by_code: dict[str, type[CodedError]] = {}
-    for error in _subclasses(CodedError):
-        by_code.setdefault(error.code, error)
-    return [by_code[code] for code in sorted(by_code)]
+def catalogue() -> dict[str, list[type[CodedError]]]:
+    """Return the error classes of each code, in an order that imports do not change; the apps must be loaded."""
+    by_code: dict[str, list[type[CodedError]]] = {}
+    errors: set[type[CodedError]] = {CodedError, *_subclasses(CodedError)}
+    for error in sorted(errors, key=lambda error: (error.code, error.__module__, error.__qualname__)):
+        by_code.setdefault(error.code, []).append(error)
+    return by_code
 
 
 def _subclasses(parent: type[CodedError]) -> Iterator[type[CodedError]]:

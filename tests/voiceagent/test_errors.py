@@ -1,0 +1,102 @@
+"""The catalogue of errors: one form, one page of documentation, and no answer outside of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from django.http import HttpRequest
+from django.test import Client, RequestFactory
+
+from realtime_api.errors import CodedError, UpstreamRefusedRequest
+from tokens.exceptions import RateLimited
+from voiceagent.errors import catalogue, error_response
+from voiceagent.management.commands.error_catalogue import render
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def request_to(path: str) -> HttpRequest:
+    request = RequestFactory().post(path)
+    request.request_id = "req_tests"  # type: ignore[attr-defined]
+    return request
+
+
+def test_the_documentation_is_in_step_with_the_classes() -> None:
+    assert (ROOT / "docs" / "errors.md").read_text() == render(), "make docs"
+
+
+@pytest.mark.parametrize("error", [error for errors in catalogue().values() for error in errors])
+def test_every_error_tells_what_happened_and_what_to_do(error: type[CodedError]) -> None:
+    assert error.code.replace("_", "").isalnum()
+    assert error.code == error.code.lower()
+    assert 400 <= error.status < 600
+    for words in (error.title, error.default_message, error.suggested_action):
+        assert words.strip()
+
+
+def test_our_own_form_holds_the_request_id_and_where_to_read_on() -> None:
+    body = json.loads(error_response(request_to("/api/x"), CodedError("It broke.")).content)
+
+    assert body == {
+        "error": "Something went wrong",
+        "code": "internal_error",
+        "message": "It broke.",
+        "requestId": "req_tests",
+        "suggestedAction": "Try again. If it happens again, tell an administrator the request id.",
+        "reference": "docs/errors.md#internal_error",
+    }
+
+
+def test_the_time_to_wait_is_in_milliseconds_in_the_body_and_seconds_in_the_header() -> None:
+    response = error_response(request_to("/api/x"), RateLimited(retry_after_ms=1500))
+
+    assert json.loads(response.content)["retryAfter"] == 1500
+    assert response["Retry-After"] == "2"
+
+
+def test_the_drop_in_routes_answer_in_the_upstream_s_form() -> None:
+    error = UpstreamRefusedRequest("No such voice.", upstream_status=422, upstream_code="invalid_value")
+    response = error_response(request_to("/v1/realtime/calls"), error)
+
+    assert response.status_code == 422
+    assert json.loads(response.content) == {
+        "error": {
+            "message": "No such voice.",
+            "type": "invalid_request_error",
+            "code": "invalid_value",
+            "param": None,
+        }
+    }
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/api/nothing", "/v1/nothing"])
+def test_a_program_gets_json_for_an_address_that_is_not_there(client: Client, path: str) -> None:
+    response = client.get(path)
+
+    assert (response.status_code, response["Content-Type"]) == (404, "application/json")
+    assert response["Cache-Control"] == "no-store"
+
+
+@pytest.mark.django_db
+def test_a_person_gets_a_page_with_the_request_id(client: Client) -> None:
+    response = client.get("/nothing", headers={"x-request-id": "from-a-proxy-1"})
+
+    assert response.status_code == 404
+    assert b"from-a-proxy-1" in response.content
+
+
+@pytest.mark.parametrize("path", ["/api/client-secret", "/api/realtime/client-secret"])
+def test_a_crash_is_an_answer_without_its_details(
+    alices_client: Client, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    async def crash(**kwargs: object) -> None:
+        raise RuntimeError("private detail")
+
+    monkeypatch.setattr("tokens.api.issue_client_secret", crash)
+    alices_client.raise_request_exception = False
+    response = alices_client.post(path, content_type="application/json")
+
+    assert response.status_code == 500
+    assert response.json()["code"] == "internal_error"
+    assert b"private detail" not in response.content

@@ -1,0 +1,57 @@
+"""`manage.py error_catalogue`: print docs/errors.md from the error classes, the one source of codes and words."""
+
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand
+
+from realtime_api.errors import CodedError, UpstreamRefusedRequest
+from voiceagent.errors import ALIASES, catalogue
+
+HEAD: Final = """\
+# Errors
+
+Every answer that is not a success carries one code of this list. Codes are never reused or renamed.
+
+On `/api/` routes the body is
+
+```json
+{
+  "error": "Too many tries",
+  "code": "rate_limited",
+  "message": "Too many requests in a short time.",
+  "requestId": "req_5f1c0a9d3b7e4c2a8f60",
+  "suggestedAction": "Wait for the time given, then try again.",
+  "reference": "docs/errors.md#rate_limited",
+  "retryAfter": 12000
+}
+```
+
+`retryAfter` is in milliseconds, as on the vendor's own endpoints, and the `Retry-After` header has it in seconds;
+`upstreamStatus` tells what the voice service answered. On `/v1/` routes the body is the upstream's own form,
+`{"error": {"message", "type", "code", "param"}}`, so that its clients understand it. Give the request id, which is
+also in the `X-Request-ID` header, when you ask an administrator: history and log are searched by it.
+
+This page is printed by `manage.py error_catalogue`.
+"""
+
+
+class Command(BaseCommand):
+    help = "Print docs/errors.md from the error classes."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.stdout.write(render(), ending="")
+
+
+def render() -> str:
+    """Return the whole page as Markdown."""
+    return "\n".join([HEAD, *(_section(code, errors) for code, errors in catalogue().items())])
+
+
+def _section(code: str, errors: list[type[CodedError]]) -> str:
+    statuses = " or ".join(f"**{status}**" for status in sorted({error.status for error in errors}))
+    if any(issubclass(error, UpstreamRefusedRequest) for error in errors):
+        statuses += " or the upstream's own 400, 404, 409, 413 or 422"
+    cases = dict.fromkeys(f"{error.default_message} *{error.suggested_action}*" for error in errors)
+    aliases = [f"Also known as `{alias}`." for alias, named in ALIASES.items() if named == code]
+    return "\n\n".join([f"## {code}", statuses, *cases, *aliases]) + "\n"
