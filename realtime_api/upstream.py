@@ -22,7 +22,7 @@ from realtime_api.session import SessionConfig
 MAX_ANSWER_BYTES: Final = 262_144
 CONNECT_TIMEOUT_S: Final = 3.0
 POOL_SIZE: Final = 256
-CALL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+CALL_LOCATION: Final = re.compile(r"(?:.*/)?calls/([A-Za-z0-9_-]{1,128})/?")
 RETRY_AFTER_S: Final = (1, 120)
 # What the upstream says about the caller's request keeps its status; everything else is ours to explain.
 CALLERS_FAULTS: Final = frozenset({400, 404, 409, 413, 422})
@@ -146,14 +146,14 @@ async def _read_capped(content: aiohttp.StreamReader) -> bytes:
 
 
 def _read_created_call(headers: Mapping[str, str], body: bytes) -> CreatedCall:
-    call_id = headers.get("Location", "").rstrip("/").rsplit("/", 1)[-1]
-    if not CALL_ID.fullmatch(call_id):
+    location = CALL_LOCATION.fullmatch(headers.get("Location", "")[:1_000])
+    if location is None:
         raise errors.UpstreamBadAnswer("The voice service answered without a usable call id.", upstream_status=201)
     try:
         answer_sdp = check_answer(body)
     except errors.InvalidSdp as exc:
         raise errors.UpstreamBadAnswer("The voice service's answer is not SDP.", upstream_status=201) from exc
-    return CreatedCall(call_id, answer_sdp, headers.get("x-request-id", "")[:128])
+    return CreatedCall(location[1], answer_sdp, headers.get("x-request-id", "")[:128])
 
 
 def _read_hang_up(status: int, headers: Mapping[str, str], body: bytes) -> bool:

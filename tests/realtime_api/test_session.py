@@ -1,0 +1,49 @@
+"""The session's configuration has the shape that the official client library knows."""
+
+import pytest
+from openai.types.realtime import RealtimeSessionCreateRequest
+
+from realtime_api.client_secrets import digest, has_form, make_value
+from realtime_api.session import VOICES, build_session_config
+
+
+@pytest.mark.parametrize("voice", VOICES)
+def test_the_shape_is_the_library_s(voice: str) -> None:
+    config = build_session_config(
+        model="gpt-realtime-2.1",
+        instructions="Be brief.",
+        voice=voice,
+        transcription_model="gpt-transcribe",
+        language="en",
+        turn_detection={"type": "server_vad", "create_response": True, "interrupt_response": True},
+    )
+
+    parsed = RealtimeSessionCreateRequest.model_validate(config, strict=True)
+
+    assert unknown_fields(parsed) == []
+    assert config["tracing"] is None  # conversations are not copied to the upstream's dashboard
+
+
+def unknown_fields(model: object, path: str = "session") -> list[str]:
+    """Return what a pydantic model took without knowing it."""
+    found = [f"{path}.{name}" for name in getattr(model, "model_extra", None) or {}]
+    for name in getattr(type(model), "model_fields", {}):
+        found += unknown_fields(getattr(model, name), f"{path}.{name}")
+    return found
+
+
+def test_values_are_long_random_and_of_the_form_that_the_browser_sdk_takes() -> None:
+    values = {make_value() for _ in range(100)}
+
+    assert len(values) == 100
+    assert all(has_form(value) and value.startswith("ek_") and len(value) >= 64 for value in values)
+
+
+@pytest.mark.parametrize("text", ["", "sk-1", "EK_1", "ek_\u00e9", "ek_" + "x" * 600])
+def test_other_texts_are_not_values(text: str) -> None:
+    assert not has_form(text)
+
+
+def test_the_fingerprint_depends_on_the_key() -> None:
+    assert digest("ek_1", pepper=b"a") != digest("ek_1", pepper=b"b")
+    assert digest("ek_1", pepper=b"a") == digest("ek_1", pepper=b"a")
