@@ -1,0 +1,114 @@
+"""The worker: every job runs each round, and one that fails stops none of the others."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+from pytest_django import Settings
+
+from audit.models import AuditEvent
+from relay.management.commands import worker
+from relay.models import Call
+from relay.services import sweep_calls
+from tokens.models import Issuance
+from tokens.services import close_orphans
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_intent_whose_process_died_is_closed_once() -> None:
+    now = timezone.now()
+    old = now - timedelta(minutes=5)
+    Issuance.objects.create(request_id="req_old", status="requested", requested_at=old)
+    Issuance.objects.create(request_id="req_new", status="requested", requested_at=now)
+
+    assert (close_orphans(now), close_orphans(now)) == (1, 0)
+    assert dict(Issuance.objects.values_list("request_id", "status")) == {"req_old": "unknown", "req_new": "requested"}
+    assert AuditEvent.objects.get().action == "client_secret.unknown"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_request_for_a_call_whose_process_died_is_closed(alice: User) -> None:
+    now = timezone.now()
+    Call.objects.create(user=alice, request_id="req_old", state="requested", requested_at=now - timedelta(minutes=5))
+    sweep_calls(now)
+
+    call = Call.objects.get()
+    assert (call.state, call.ended_at) == ("unknown", now)
+    assert AuditEvent.objects.get().code == "outcome_unknown"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_call_over_its_time_is_ended(alice: User, settings: Settings) -> None:
+    settings.CALL_MAX_S = 60
+    now = timezone.now()
+    common = {"user": alice, "state": "live", "requested_at": now}
+    Call.objects.create(request_id="req_long", started_at=now - timedelta(seconds=61), **common)
+    Call.objects.create(request_id="req_short", started_at=now - timedelta(seconds=59), **common)
+
+    assert sweep_calls(now) == 1
+    assert dict(Call.objects.values_list("request_id", "end_reason")) == {"req_long": "time_limit", "req_short": ""}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hang_up_that_failed_is_repeated_until_it_is_too_late(alice: User, settings: Settings) -> None:
+    settings.UPSTREAM_BASE_URL = "http://127.0.0.1:1/v1"
+    asked = []
+    now = timezone.now()
+    for minutes in (1, 60):
+        Call.objects.create(
+            user=alice,
+            upstream_id=f"rtc_{minutes}",
+            request_id="req",
+            state="ended",
+            requested_at=now,
+            ended_at=now - timedelta(minutes=minutes),
+        )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("relay.services.hang_up_upstream", lambda call: asked.append(call.upstream_id))
+        sweep_calls(now)
+
+    assert asked == ["rtc_1"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_that_fails_stops_none_of_the_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[object] = []
+
+    def broken(now: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(worker, "sweep_calls", broken)
+    monkeypatch.setattr(worker, "close_orphans", done.append)
+    with caplog.at_level(logging.ERROR):
+        worker.run_once()
+
+    assert len(done) == 1
+    assert "worker job failed job=broken" in caplog.text
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_when_told(tmp_path: Path, signal_number: signal.Signals) -> None:
+    environment = os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}", "REDIS_URL": ""}
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment, check=True, timeout=60)
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "worker"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    assert "worker started" in process.stderr.readline()
+    process.send_signal(signal_number)
+    _, said = process.communicate(timeout=20)
+
+    assert process.returncode == 0
+    assert "worker stopped" in said
+    assert "Traceback" not in said
