@@ -1,0 +1,142 @@
+"""`manage.py up`: one command starts everything, Ctrl-C ends everything, and a port in use is one line."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+READY_S = 60
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    environment = os.environ | {
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
+        "REDIS_URL": "",
+        "PORT": str(free_port()),
+        "ENGINE_PORT": str(free_port()),
+        "DEMO_PASSWORD": "printed-at-start",
+        "PYTHONUNBUFFERED": "1",
+    }
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment, check=True, timeout=60)
+    return environment
+
+
+@pytest.fixture
+def running(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "up"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    yield process
+    if process.poll() is None:
+        for pid in [*children(process), process.pid]:
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+def lines_until(process: subprocess.Popen[str], word: str) -> list[str]:
+    assert process.stdout is not None
+    deadline = time.monotonic() + READY_S
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if word in line:
+            return lines
+        assert time.monotonic() < deadline, lines
+    raise AssertionError("".join(lines))
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    """Return every process below one, by /proc."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue  # it has just ended
+        if fields[0] != "Z":
+            parents[int(stat.parent.name)] = int(fields[1])
+    found = [process.pid]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found[1:]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_it_says_where_to_talk_and_ends_without_leaving_a_child(
+    running: subprocess.Popen[str], environment: dict[str, str], signal_number: signal.Signals
+) -> None:
+    said = "".join(lines_until(running, "Stop "))
+    address = f"http://localhost:{environment['PORT']}/"
+    assert address in said
+    assert "demo / printed-at-start" in said
+    assert requests.get(f"{address}healthz", timeout=5).json() == {"status": "ok"}
+    started = children(running)
+    assert len(started) >= 3, "web, worker and engine"
+
+    running.send_signal(signal_number)
+    rest, _ = running.communicate(timeout=30)
+
+    assert "Traceback" not in rest
+    assert [pid for pid in started if is_alive(pid)] == []
+
+
+@pytest.mark.parametrize("setting", ["PORT", "ENGINE_PORT"])
+def test_a_port_in_use_is_one_clear_line(environment: dict[str, str], setting: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        environment[setting] = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "manage.py", "up"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    assert done.returncode != 0
+    (line,) = done.stderr.strip().splitlines()
+    assert f"127.0.0.1:{environment[setting]} cannot be used" in line
+    assert f"Set {setting} to another port" in line
+
+
+def test_a_process_that_dies_ends_the_others(running: subprocess.Popen[str], environment: dict[str, str]) -> None:
+    lines_until(running, "Stop ")
+    started = children(running)
+    (worker,) = [pid for pid in started if b"manage.py\0worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(worker, signal.SIGKILL)
+    running.communicate(timeout=30)
+
+    assert running.returncode != 0
+    assert [pid for pid in started if is_alive(pid)] == []
