@@ -23,8 +23,8 @@ class Command(BaseCommand):
 
     def handle(self, *, record: bool, **options: Any) -> None:
         if sdk_bundle.is_built() and sdk_bundle.LICENCES_FILE.is_file() and not record:
-            self.stdout.write("The audio library is up to date.")
             return
+        self.stdout.write("Building the browser's audio library, once.")
         try:
             with tempfile.TemporaryDirectory() as folder:
                 bundle, licences = sdk_build.build(sdk_build.find_node(), Path(folder))

@@ -1,0 +1,17 @@
+"""`manage.py set_up`: everything between installed packages and a start, in one process. Repeating it is harmless."""
+
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+
+
+class Command(BaseCommand):
+    help = "Build the audio library, migrate, collect static files and make the demo's account."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        call_command("assets", stdout=self.stdout, stderr=self.stderr)
+        call_command("migrate", verbosity=0)
+        call_command("collectstatic", interactive=False, verbosity=0)
+        call_command("demo_account")
