@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Protocol
 
 from engine.audio import SPEAK_RATE_HZ, ChunkSplitter, Samples, duration_ms, level_of
@@ -41,11 +41,9 @@ class Transport(Protocol):
 
     def send_event(self, event: Json) -> None: ...
 
-    def prepare(self, samples: Samples) -> object:
-        """Turn 24 kHz speech into what `play` takes; called in a worker thread."""
+    def play(self, response_id: str, samples: Samples) -> None:
+        """Queue 24 kHz speech."""
         ...
-
-    def play(self, response_id: str, audio: object) -> None: ...
 
     def end_of_speech(self, response_id: str) -> None: ...
 
@@ -123,8 +121,8 @@ class Conversation:
         match effect:
             case Send(event):
                 self._transport.send_event(event)
-            case Play(response_id, audio):
-                self._transport.play(response_id, audio)
+            case Play(response_id, samples):
+                self._transport.play(response_id, samples)
             case EndOfSpeech(response_id):
                 self._transport.end_of_speech(response_id)
             case ClearPlayback():
@@ -179,18 +177,12 @@ class Conversation:
         text = " ".join(part.text.split())
         if not request.spoken:
             return SpokenPiece(text)
-        return await self._speech.speak(text, request.voice, _piece_maker(text, self._transport.prepare))
+        samples = await self._speech.speak(text, request.voice)
+        if not len(samples):
+            return SpokenPiece(text)
+        return SpokenPiece(text, samples, duration_ms(len(samples), SPEAK_RATE_HZ))
 
     async def _keep_time(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
             self._run(self._session.tick(time.time()))
-
-
-def _piece_maker(text: str, prepare: Callable[[Samples], object]) -> Callable[[Samples], SpokenPiece]:
-    def make(samples: Samples) -> SpokenPiece:
-        if not len(samples):
-            return SpokenPiece(text)
-        return SpokenPiece(text, prepare(samples), duration_ms(len(samples), SPEAK_RATE_HZ))
-
-    return make

@@ -11,7 +11,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av.packet import Packet
 from av.stream import Stream
 
-from engine.audio import FRAME_MS
+from engine.audio import FRAME_MS, FRAME_SAMPLES, OpusEncoder, Samples
 
 # One Opus frame of digital silence (RFC 6716: CELT, full band, 20 ms, mono).
 SILENCE = b"\xf8\xff\xfe"
@@ -20,7 +20,7 @@ TIME_BASE = Fraction(1, CLOCK_HZ)
 FRAME_S = FRAME_MS / 1000
 # A loop that fell behind further than this starts a new pace instead of sending a burst.
 MAX_LAG_S = 0.2
-MAX_QUEUED_FRAMES = 10 * 60 * 1000 // FRAME_MS
+MAX_QUEUED_FRAMES = 5 * 60 * 1000 // FRAME_MS
 
 
 class PlaybackListener(Protocol):
@@ -36,11 +36,15 @@ class PlaybackListener(Protocol):
 @dataclass(frozen=True)
 class _Frame:
     response_id: str
-    payload: bytes | None
+    samples: Samples | None
 
 
 class OutTrack(MediaStreamTrack):
-    """An audio track that hands out encoded packets, which aiortc sends without encoding again."""
+    """An audio track that hands out encoded packets, which aiortc sends without encoding again.
+
+    Speech is encoded when it is due, a frame at a time: encoding a sentence at once would delay its first
+    sound, and what an interruption drops is never encoded.
+    """
 
     kind = "audio"
 
@@ -50,14 +54,16 @@ class OutTrack(MediaStreamTrack):
         self._queue: deque[_Frame] = deque()
         self._sent_frames = 0
         self._next_at: float | None = None
+        self._encoder = OpusEncoder()
         self._playing = ""
         self._played_ms = 0
         self.is_held = False
 
-    def play(self, response_id: str, packets: list[bytes]) -> None:
-        """Queue packets of a response; beyond MAX_QUEUED_FRAMES the rest is dropped."""
+    def play(self, response_id: str, samples: Samples) -> None:
+        """Queue 24 kHz speech of a response; beyond MAX_QUEUED_FRAMES the rest is dropped."""
         room = MAX_QUEUED_FRAMES - len(self._queue)
-        self._queue.extend(_Frame(response_id, packet) for packet in packets[:room])
+        starts = range(0, len(samples), FRAME_SAMPLES)[:room]
+        self._queue.extend(_Frame(response_id, samples[start : start + FRAME_SAMPLES]) for start in starts)
 
     def end_of_speech(self, response_id: str) -> None:
         """Queue the mark after which a response counts as heard."""
@@ -89,16 +95,17 @@ class OutTrack(MediaStreamTrack):
     def _next_payload(self) -> bytes:
         while self._queue and not self.is_held:
             frame = self._queue.popleft()
-            if frame.payload is None:
+            if frame.samples is None:
                 self._listener.playback_ended(frame.response_id)
                 continue
             self._note(frame.response_id)
-            return frame.payload
+            return self._encoder.encode(frame.samples)
         return SILENCE
 
     def _note(self, response_id: str) -> None:
         if self._playing != response_id:
             self._playing, self._played_ms = response_id, 0
+            self._encoder = OpusEncoder()
             self._listener.playback_started(response_id)
         self._played_ms += FRAME_MS
         self._listener.played(response_id, self._played_ms)

@@ -17,7 +17,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame
 
-from engine.audio import ChunkSplitter, Samples, encode_opus
+from engine.audio import ChunkSplitter, Samples
 from engine.conversation import Conversation
 from engine.offer import BadOffer, prepare_offer
 from engine.out_track import OutTrack
@@ -141,14 +141,9 @@ class Peer:
             return
         channel.send(json.dumps(event))
 
-    def prepare(self, samples: Samples) -> object:
-        """Encode speech, in the synthesis thread."""
-        return encode_opus(samples)
-
-    def play(self, response_id: str, audio: object) -> None:
-        """Queue encoded speech."""
-        if isinstance(audio, list):
-            self._out_track.play(response_id, audio)
+    def play(self, response_id: str, samples: Samples) -> None:
+        """Queue speech."""
+        self._out_track.play(response_id, samples)
 
     def end_of_speech(self, response_id: str) -> None:
         """Mark the end of a response's speech."""

@@ -42,9 +42,9 @@ class Speech:
         """Return the words in 16 kHz samples; raises TimeoutError."""
         return await _run(self._listeners, RECOGNITION_TIMEOUT_S, lambda: self._recogniser.transcribe(samples))
 
-    async def speak(self, text: str, voice: Voice, prepare: Callable[[Samples], Result]) -> Result:
-        """Return `prepare` of the spoken text, both done in the synthesis thread; raises TimeoutError."""
-        return await _run(self._speakers, SYNTHESIS_TIMEOUT_S, lambda: prepare(self._synthesiser.speak(text, voice)))
+    async def speak(self, text: str, voice: Voice) -> Samples:
+        """Return the spoken text at 24 kHz; raises TimeoutError."""
+        return await _run(self._speakers, SYNTHESIS_TIMEOUT_S, lambda: self._synthesiser.speak(text, voice))
 
     def close(self) -> None:
         """Drop waiting work; a job that is running ends by itself."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from engine.audio import Samples
 from engine.protocol_json import Json
 from engine.reply import ToolCall
 from engine.session.items import ASSISTANT_MS_PER_TOKEN, Entry, audio_tokens, snapshot, text_tokens
@@ -9,10 +10,10 @@ from engine.session.items import ASSISTANT_MS_PER_TOKEN, Entry, audio_tokens, sn
 
 @dataclass(frozen=True)
 class SpokenPiece:
-    """A sentence with its sound, ready to play; `audio` is None when only text was wanted."""
+    """A sentence with its 24 kHz sound; `samples` is None when only text was wanted or there is nothing to hear."""
 
     text: str
-    audio: object = None
+    samples: Samples | None = None
     duration_ms: int = 0
 
 

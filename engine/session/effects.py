@@ -50,7 +50,7 @@ class Play:
     """Queue a piece of speech; report its start, progress and end by response id."""
 
     response_id: str
-    audio: object
+    samples: Samples
 
 
 @dataclass(frozen=True)

@@ -188,9 +188,9 @@ class Responses:
     def _say(self, active: ActiveResponse, piece: SpokenPiece) -> None:
         entry = active.message or self._output.add_message(active)
         active.schedule(piece)
-        if active.is_spoken and piece.audio is not None:
+        if active.is_spoken and piece.samples is not None:
             self._state.has_spoken = True
-            self._state.do(Play(active.response_id, piece.audio))
+            self._state.do(Play(active.response_id, piece.samples))
         if not (active.is_spoken and self._state.is_paced):
             self._output.show_words(active, entry)
 

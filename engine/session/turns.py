@@ -16,7 +16,7 @@ START_CHUNKS = 2
 HYSTERESIS = 0.15
 # The model calls the room's echo of a word speech for 80 to 100 ms; a chunk this far below the turn's loudest is not.
 TAIL_RATIO = 0.04
-PAUSE_MS = 160
+PAUSE_MS = 96
 LONGEST_TURN_MS = 60_000
 
 

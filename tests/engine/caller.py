@@ -19,37 +19,44 @@ from engine.protocol_json import Json
 
 MIC_RATE_HZ = 48_000
 MIC_FRAME = MIC_RATE_HZ // 50
+FRAME_S = MIC_FRAME / MIC_RATE_HZ
 WAIT_S = 15.0
 AUDIBLE_LEVEL = 60.0
 
 
 class Microphone(MediaStreamTrack):
-    """A track that speaks queued 48 kHz samples, and silence otherwise."""
+    """A track that speaks queued 48 kHz samples, and silence otherwise.
+
+    A frame leaves when it is full, so what it holds was said up to 20 ms before: `speech_started_at` and
+    `speech_ended_at` are the times of the first and last queued sample, and 0 until then.
+    """
 
     kind = "audio"
 
     def __init__(self) -> None:
         super().__init__()
         self._queue: deque[Samples] = deque()
+        self._padding_s = 0.0
         self._sent = 0
         self._start: float | None = None
         self.speech_ended_at = 0.0
         self.speech_started_at = 0.0
 
     def say(self, samples: Samples) -> None:
-        padded = np.pad(samples, (0, -len(samples) % MIC_FRAME))
-        self._queue.extend(padded.reshape(-1, MIC_FRAME))
-        self.speech_started_at = 0.0
+        padding = -len(samples) % MIC_FRAME
+        self._padding_s = padding / MIC_RATE_HZ
+        self._queue.extend(np.pad(samples, (0, padding)).reshape(-1, MIC_FRAME))
+        self.speech_started_at = self.speech_ended_at = 0.0
 
     async def recv(self) -> AudioFrame:
         self._start = self._start or time.monotonic()
-        due = self._start + self._sent * 0.02
+        due = self._start + self._sent * FRAME_S
         await asyncio.sleep(max(0.0, due - time.monotonic()))
         if self._queue:
             samples = self._queue.popleft()
-            self.speech_started_at = self.speech_started_at or time.monotonic()
+            self.speech_started_at = self.speech_started_at or time.monotonic() - FRAME_S
             if not self._queue:
-                self.speech_ended_at = time.monotonic()
+                self.speech_ended_at = time.monotonic() - self._padding_s
         else:
             samples = np.zeros(MIC_FRAME, np.int16)
         frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")

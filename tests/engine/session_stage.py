@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from engine.audio import CHUNK_MS, CHUNK_SAMPLES
+from engine.audio import CHUNK_MS, CHUNK_SAMPLES, SPEAK_RATE_HZ
 from engine.protocol_json import Json
 from engine.recognition import Transcript
 from engine.reply import ToolCall
@@ -16,6 +16,7 @@ from engine.session.session import Session
 from engine.session.update import default_session, merge_session
 
 SILENCE = np.zeros(CHUNK_SAMPLES, np.int16)
+SECOND = np.zeros(SPEAK_RATE_HZ, np.int16)
 VOICED, SILENT = (0.9, 2000.0), (0.01, 0.0)
 Wanted = TypeVar("Wanted")
 
@@ -96,4 +97,4 @@ class Stage:
 def _piece(part: str | ToolCall, is_spoken: bool) -> SpokenPiece | ToolCall:
     if isinstance(part, ToolCall):
         return part
-    return SpokenPiece(part, f"audio of {part}", 1000) if is_spoken else SpokenPiece(part)
+    return SpokenPiece(part, SECOND, 1000) if is_spoken else SpokenPiece(part)

@@ -129,7 +129,7 @@ def test_a_reply_made_early_is_dropped_when_the_user_goes_on() -> None:
     stage.reply("At nine.")
     stage.hear(silent_ms=320)
 
-    assert [effect.audio for effect in stage.effects if isinstance(effect, Play)] == ["audio of At nine."]
+    assert [effect.response_id for effect in stage.effects if isinstance(effect, Play)] == ["resp_1"]
 
 
 def test_a_reply_made_early_is_made_again_when_the_session_changed_meanwhile() -> None:
