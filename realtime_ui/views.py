@@ -30,9 +30,16 @@ def voice(request: HttpRequest) -> HttpResponse:
         "upstream_label": settings.UPSTREAM_LABEL,
         "upstream_is_local": settings.UPSTREAM_IS_LOCAL,
         "page_config": page_config(),
-        "page_words": {name: str(word) for name, word in PAGE_WORDS.items()},
+        "page_words": page_words(),
     }
     return render(request, "realtime_ui/voice.html", context)
+
+
+def page_words() -> dict[str, str]:
+    """Return the words of the page's modules; what to do about a missing upstream is the settings' to say."""
+    words = {name: str(word) for name, word in PAGE_WORDS.items()}
+    unreachable = words["error_unreachable_line"].format(hint=settings.UPSTREAM_UNAVAILABLE_HINT)
+    return words | {"error_unreachable_line": unreachable}
 
 
 def page_config() -> dict[str, str | bool]:

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 
-import { issueClientSecret, reportCallEvent } from '../../static/realtime_ui/js/api.js';
+import { issueClientSecret, REQUEST_TIMEOUT_MS, reportCallEvent } from '../../static/realtime_ui/js/api.js';
 
 const CONFIG = { clientSecretUrl: '/api/client-secret', callEventsUrl: '/api/calls/{callId}/events', csrfHeader: 'X-CSRFToken', csrfToken: 'token' };
 const realFetch = globalThis.fetch;
@@ -55,6 +55,18 @@ test('no network is told as such', async () => {
     throw new TypeError('Failed to fetch');
   };
   assert.equal(await codeOf(issue()), 'network');
+});
+
+test('a server that never answers is given up', async () => {
+  const [realTimeout, waits] = [AbortSignal.timeout, []];
+  AbortSignal.timeout = (ms) => {
+    waits.push(ms);
+    return AbortSignal.abort();
+  };
+  globalThis.fetch = async (_, { signal }) => signal.throwIfAborted();
+  const code = await codeOf(issue());
+  AbortSignal.timeout = realTimeout;
+  assert.deepEqual([code, waits], ['network', [REQUEST_TIMEOUT_MS]]);
 });
 
 test('a report outlives the page and goes to its call', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { CallError } from '../../static/realtime_ui/js/call_errors.js';
-import { SLOW_AFTER_MS, Call } from '../../static/realtime_ui/js/call.js';
+import { Call, FAREWELL_MS, SLOW_AFTER_MS } from '../../static/realtime_ui/js/call.js';
 import { HEARTBEAT_MS } from '../../static/realtime_ui/js/call_reporter.js';
 import { REPLY_WAIT_MS } from '../../static/realtime_ui/js/live_part.js';
 import { MicrophoneError } from '../../static/realtime_ui/js/microphone_errors.js';
@@ -46,7 +46,10 @@ function createWorld() {
       world.listeners = listeners;
       return world.transport.promise;
     },
-    report: (callId, report) => world.reports.push([callId, report.type, report.reason]),
+    report: (callId, report) => {
+      world.reports.push([callId, report.type, report.reason]);
+      return report.type === 'ended' ? world.farewell : undefined;
+    },
     now: () => world.nowMs ?? 1000,
   });
   return world;
@@ -197,6 +200,39 @@ test('leaving the page while connecting ends the half-made call', async () => {
   assert.deepEqual(world.reports.at(-1), ['rtc_1', 'ended', 'page_closed']);
 });
 
+test('a connection that closes before it is live does not go live', async () => {
+  await openTo(world, 'connecting');
+  world.listeners.onClose();
+  world.connection.resolve();
+  await settle();
+  assert.deepEqual([world.call.state, world.call.failure.code, world.freed, world.closed], ['failed', 'no_media', 1, 1]);
+});
+
+test('a connection that falters is told, and that it is back', async () => {
+  await openTo(world, 'live');
+  world.listeners.onUnstable(true);
+  assert.equal(world.call.part, 'unstable');
+  world.listeners.onUnstable(false);
+  assert.equal(world.call.part, 'listening');
+});
+
+test('words that find the channel closed are not said to be sent', async () => {
+  await openTo(world, 'live');
+  world.link.send = () => {
+    throw new Error('not connected');
+  };
+  assert.deepEqual([world.call.sendText('Hello'), world.call.part], [false, 'listening']);
+});
+
+test('stopping a reply over a closed channel is harmless', async () => {
+  await openTo(world, 'live');
+  world.listeners.onEvent({ type: 'response.created' });
+  world.link.interrupt = () => {
+    throw new Error('not connected');
+  };
+  assert.doesNotThrow(() => world.call.stopReply());
+});
+
 test('a lost connection fails, is reported and frees the microphone', async () => {
   await openTo(world, 'live');
   world.listeners.onClose();
@@ -271,6 +307,30 @@ test('events of a call that is over change nothing', async () => {
   world.call.hangUp();
   world.listeners.onEvent({ type: 'response.created' });
   assert.equal(world.call.part, 'listening');
+});
+
+test('a second call waits until the server knows that the first has ended', async () => {
+  const farewell = gate();
+  world.farewell = farewell.promise;
+  await openTo(world, 'live');
+  world.call.hangUp();
+  Object.assign(world, { microphone: gate(), secret: gate(), transport: gate(), connection: gate(), agent: undefined });
+  await openTo(world, 'minting');
+  assert.equal(world.agent, undefined);
+  farewell.resolve();
+  await settle();
+  assert.equal(world.agent, 'guide');
+});
+
+test('a second call does not wait for ever', async () => {
+  world.farewell = gate().promise;
+  await openTo(world, 'live');
+  world.call.hangUp();
+  Object.assign(world, { microphone: gate(), secret: gate(), transport: gate(), connection: gate(), agent: undefined });
+  await openTo(world, 'minting');
+  mock.timers.tick(FAREWELL_MS);
+  await settle();
+  assert.equal(world.agent, 'guide');
 });
 
 test('a second call starts fresh', async () => {

@@ -22,7 +22,10 @@ const HEADLINES = {
   origin_not_allowed: 'origin',
   openai_api_unavailable: 'upstream',
   upstream_timeout: 'upstream',
-  upstream_auth_failed: 'not_set_up',
+  upstream_auth_failed: 'server_key',
+  upstream_bad_response: 'upstream',
+  limits_unavailable: 'busy',
+  sdp_policy: 'browser_call',
   audit_unavailable: 'audit',
   not_configured: 'not_set_up',
   token_generation_failed: 'unknown',
@@ -42,7 +45,7 @@ test('every headline and line has its words', () => {
 });
 
 test('our own shape is read', () => {
-  const failure = parseFailure(429, { error: 'x', code: 'rate_limited', message: 'Slow down.', requestId: 'req_1', retryAfter: 7 }, NO_HEADERS);
+  const failure = parseFailure(429, { error: 'x', code: 'rate_limited', message: 'Slow down.', requestId: 'req_1', retryAfter: 6500 }, NO_HEADERS);
   assert.deepEqual(failure, { code: 'rate_limited', status: 429, message: 'Slow down.', requestId: 'req_1', retryAfterS: 7 });
 });
 

@@ -6,6 +6,7 @@ import { browserKind, problemOf } from '../../static/realtime_ui/js/microphone_e
 const PROBLEMS = [
   ['NotAllowedError', '', 'blocked'],
   ['NotAllowedError', 'Permission denied by system', 'blocked_by_system'],
+  ['NotAllowedError', 'Permission dismissed', 'dismissed'],
   ['SecurityError', '', 'blocked'],
   ['NotFoundError', '', 'missing'],
   ['OverconstrainedError', '', 'missing'],

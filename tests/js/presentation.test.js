@@ -12,7 +12,7 @@ const words = createWords(TABLE);
 
 const QUIET = { hearing: false, waiting: false, responding: false, playing: false, tool: '' };
 const CALL = { state: 'idle', part: 'listening', typing: false, muted: false, slow: false, problem: '', failure: null, activity: QUIET, canStopReply: false, endReason: '', liveSinceMs: 0, endedAtMs: 0 };
-const AROUND = { userAgent: 'Firefox/150', waitS: 0, hasTranscript: false };
+const AROUND = { userAgent: 'Firefox/150', waitS: 0, hasTranscript: false, soundBlocked: false };
 const shown = (call, around = {}) => describe({ ...CALL, ...call }, words, { ...AROUND, ...around });
 const offered = (call, around) => Object.values(shown(call, around).buttons).sort();
 
@@ -20,6 +20,7 @@ const ROWS = [
   [{ state: 'idle' }, 'Ready when you are', ['Start talking', 'Type instead']],
   [{ state: 'preparing' }, 'Checking your microphone…', ['Cancel']],
   [{ state: 'blocked', problem: 'blocked' }, 'Microphone is blocked', ['Try again', 'Type instead']],
+  [{ state: 'blocked', problem: 'dismissed' }, "The microphone wasn't allowed", ['Try again', 'Type instead']],
   [{ state: 'blocked', problem: 'missing' }, 'No microphone found', ['Try again', 'Type instead']],
   [{ state: 'blocked', problem: 'busy' }, 'Microphone is busy', ['Try again', 'Type instead']],
   [{ state: 'minting' }, 'Getting a session…', ['Cancel']],
@@ -29,11 +30,13 @@ const ROWS = [
   [{ state: 'live', part: 'thinking' }, 'Thinking…', ['End call', 'Mute', 'Stop reply']],
   [{ state: 'live', part: 'speaking' }, 'Speaking', ['End call', 'Mute', 'Stop reply']],
   [{ state: 'live', part: 'muted', muted: true }, 'You are muted', ['End call', 'Stop reply', 'Unmute']],
+  [{ state: 'live', part: 'unstable' }, 'Connection interrupted', ['End call', 'Mute', 'Stop reply']],
   [{ state: 'live', typing: true }, 'Type your question', ['End call', 'Stop reply']],
   [{ state: 'failed', failure: { code: 'connection_lost' } }, 'Connection lost', ['Try again']],
   [{ state: 'failed', failure: { code: 'not_authenticated' } }, 'You have been signed out', ['Sign in']],
   [{ state: 'failed', failure: { code: 'no_media' } }, 'Could not connect', ['Try again', 'Type instead']],
   [{ state: 'ended' }, 'Call ended', ['Start again']],
+  [{ state: 'ended', typing: true }, 'Call ended', ['Start talking', 'Type again']],
 ];
 
 for (const [call, headline, buttons] of ROWS) {
@@ -69,14 +72,19 @@ test('Try again waits as long as the server asks', () => {
   assert.deepEqual([buttons.start, disabled], ['Try again in 3 s', ['start']]);
 });
 
-test('the command to start the engine reaches the person', () => {
-  const failure = { code: 'not_configured', message: 'Start the engine: python -m engine' };
-  assert.equal(shown({ state: 'failed', failure }).line, failure.message);
+test('a missing upstream is told with what to do about it, a broken one is not', () => {
+  const lineOf = (status) => shown({ state: 'failed', failure: { code: 'openai_api_unavailable', status } }).line;
+  assert.match(lineOf(503), /\{hint\}/);
+  assert.doesNotMatch(lineOf(502), /\{hint\}/);
 });
 
-test('an unknown failure shows its reference, and none when there is none', () => {
-  assert.equal(shown({ state: 'failed', failure: { code: 'odd', requestId: 'req_1' } }).line, 'Reference req_1.');
-  assert.doesNotMatch(shown({ state: 'failed', failure: { code: 'odd' } }).line, /Reference/);
+test('a failure shows its reference, and none when there is none', () => {
+  assert.equal(shown({ state: 'failed', failure: { code: 'odd', requestId: 'req_1' } }).reference, 'req_1');
+  assert.equal(shown({ state: 'failed', failure: { code: 'odd' } }).reference, '');
+});
+
+test('Play sound is offered when the browser keeps the reply silent', () => {
+  assert.ok(offered({ state: 'live' }, { soundBlocked: true }).includes('Play sound'));
 });
 
 test('the tool at work is named', () => {

@@ -3,6 +3,9 @@
 
 import { CallError, parseFailure } from './call_errors.js';
 
+/** Longer than the server itself waits for anybody. */
+export const REQUEST_TIMEOUT_MS = 15_000;
+
 /**
  * @typedef {object} ApiConfig
  * @property {string} clientSecretUrl
@@ -48,8 +51,9 @@ export async function reportCallEvent(config, callId, report) {
  */
 async function post(config, url, body, options) {
   const headers = { 'Content-Type': 'application/json', Accept: 'application/json', [config.csrfHeader]: config.csrfToken };
+  const signal = AbortSignal.any([AbortSignal.timeout(REQUEST_TIMEOUT_MS), ...(options.signal ? [options.signal] : [])]);
   try {
-    return await fetch(url, { method: 'POST', credentials: 'same-origin', headers, body: JSON.stringify(body), ...options });
+    return await fetch(url, { method: 'POST', credentials: 'same-origin', headers, body: JSON.stringify(body), ...options, signal });
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw new CallError({ code: 'network' });

@@ -20,6 +20,7 @@ export class Attempt {
     this.report = report;
     this.callId = '';
     this.requestId = '';
+    this.closedEarly = false;
     /** @type {SoundSource|null} */
     this.source = null;
     /** @type {Transport|null} */
@@ -73,13 +74,15 @@ export class Attempt {
   /**
    * Free everything and tell the server how it ended. Only the first time counts.
    * @param {Outcome} outcome
+   * @returns {unknown} settles when the server has been told; nothing when there was nothing to tell
    */
   finish(...outcome) {
-    if (this.over) return;
+    if (this.over) return undefined;
     this.#outcome = outcome;
     this.#abort.abort();
-    this.#reporter?.finish(...outcome);
+    const told = this.#reporter?.finish(...outcome);
     this.source?.free();
     this.transport?.close();
+    return told;
   }
 }

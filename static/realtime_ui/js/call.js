@@ -4,7 +4,7 @@
 // (CustomEvents, `detail` is the protocol's event).
 
 import { Attempt } from './attempt.js';
-import { failureOf } from './call_errors.js';
+import { CallError, failureOf } from './call_errors.js';
 import { BUSY_STATES, nextState } from './call_state.js';
 import { canStopReply, livePart, nextActivity, QUIET, REPLY_WAIT_MS } from './live_part.js';
 import { MicrophoneError } from './microphone_errors.js';
@@ -26,12 +26,16 @@ import { MicrophoneError } from './microphone_errors.js';
  */
 
 export const SLOW_AFTER_MS = 5_000;
+/** How long a new call waits until the server knows that the last one has ended: both count against the limit. */
+export const FAREWELL_MS = 1_000;
 
 export class Call extends EventTarget {
   /** @type {Attempt|null} */
   #attempt = null;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #waitTimer;
+  /** @type {unknown} settles when the server knows that the last call is over */
+  #farewell = null;
 
   /** @param {CallParts} parts */
   constructor(parts) {
@@ -43,6 +47,7 @@ export class Call extends EventTarget {
     this.typing = false;
     this.muted = false;
     this.slow = false;
+    this.unstable = false;
     /** @type {Readonly<import('./live_part.js').Activity>} */
     this.activity = QUIET;
     /** @type {import('./microphone_errors.js').MicrophoneProblem|''} */
@@ -56,7 +61,7 @@ export class Call extends EventTarget {
 
   /** One word for what goes on in a live call. */
   get part() {
-    return livePart(this.activity, this.muted);
+    return this.unstable ? 'unstable' : livePart(this.activity, this.muted);
   }
 
   get canStopReply() {
@@ -81,14 +86,14 @@ export class Call extends EventTarget {
     try {
       await this.#make(attempt, agent, typing);
     } catch (error) {
-      if (!attempt.over) this.#giveUp(attempt, error);
+      if (!attempt.over) this.#giveUp(error);
     }
   }
 
   /** Stop making a call. */
   cancel(reason = 'user') {
     if (this.state === 'live' || !BUSY_STATES.has(this.state)) return;
-    this.#attempt?.finish('ended', reason, 'before it was connected');
+    this.#finish('ended', reason, 'before it was connected');
     this.#move('cancel');
   }
 
@@ -115,7 +120,7 @@ export class Call extends EventTarget {
   stopReply() {
     if (!this.canStopReply) return;
     this.dispatchEvent(new Event('stop-reply'));
-    this.#attempt?.transport?.interrupt();
+    this.#send((transport) => transport.interrupt());
   }
 
   /**
@@ -123,13 +128,26 @@ export class Call extends EventTarget {
    * @param {string} text
    */
   sendText(text) {
-    const transport = this.#attempt?.transport;
-    if (this.state !== 'live' || !transport || !text.trim()) return false;
+    if (this.state !== 'live' || !text.trim()) return false;
     this.stopReply();
     const content = [{ type: 'input_text', text: text.trim() }];
-    transport.send({ type: 'conversation.item.create', item: { type: 'message', role: 'user', content } });
-    transport.send({ type: 'response.create' });
-    this.#take({ type: 'local.asked' });
+    const isSent = this.#send((transport) => {
+      transport.send({ type: 'conversation.item.create', item: { type: 'message', role: 'user', content } });
+      transport.send({ type: 'response.create' });
+    });
+    if (isSent) this.#take({ type: 'local.asked' });
+    return isSent;
+  }
+
+  /** Use the transport, which throws when the channel has closed and nobody has been told yet. @param {(transport: Transport) => void} use */
+  #send(use) {
+    const transport = this.#attempt?.transport;
+    if (!transport) return false;
+    try {
+      use(transport);
+    } catch {
+      return false;
+    }
     return true;
   }
 
@@ -138,6 +156,7 @@ export class Call extends EventTarget {
     this.typing = typing;
     this.muted = false;
     this.slow = false;
+    this.unstable = false;
     this.activity = QUIET;
     this.problem = '';
     this.failure = null;
@@ -150,6 +169,8 @@ export class Call extends EventTarget {
   async #make(attempt, agent, typing) {
     const source = attempt.keepSource(typing ? this.parts.openSilence() : await this.parts.openMicrophone());
     this.#move('microphone_ready');
+    await Promise.race([this.#farewell, pause(FAREWELL_MS)]);
+    attempt.check(null);
     const secret = attempt.check(await this.parts.issueClientSecret(agent, attempt.signal));
     attempt.requestId = secret.requestId ?? '';
     this.#move('secret_issued');
@@ -159,6 +180,7 @@ export class Call extends EventTarget {
     } finally {
       clearTimeout(slowTimer);
     }
+    if (attempt.closedEarly) throw new CallError({ code: 'no_media' });
     attempt.check(null);
     this.liveSinceMs = this.now();
     attempt.connected();
@@ -173,6 +195,7 @@ export class Call extends EventTarget {
       onCallId: (callId) => attempt.keepCallId(callId),
       onEvent: (event) => attempt.over || this.#take(event),
       onSent: (event) => this.dispatchEvent(new CustomEvent('client-event', { detail: event })),
+      onUnstable: (isUnstable) => attempt.over || this.#noteUnstable(isUnstable),
       onClose: () => attempt.over || this.#closed(attempt),
     };
     return listeners;
@@ -190,34 +213,40 @@ export class Call extends EventTarget {
     this.#changed();
   }
 
-  /** The other side closed. While connecting, the refusal that follows says why. @param {Attempt} attempt */
+  /** The other side closed. While connecting, a refusal that follows says why. @param {Attempt} attempt */
   #closed(attempt) {
-    if (this.state !== 'live') return;
+    attempt.closedEarly = this.state !== 'live';
+    if (attempt.closedEarly) return;
     if (this.endReason) return this.#end('closed', this.endReason);
-    attempt.finish('failed', 'connection_lost');
+    this.#finish('failed', 'connection_lost');
     this.failure = { code: 'connection_lost', status: 0, message: '', requestId: attempt.requestId, retryAfterS: 0 };
     this.#stopClock();
     this.#move('lost');
   }
 
-  /** @param {Attempt} attempt @param {unknown} error */
-  #giveUp(attempt, error) {
+  /** @param {unknown} error */
+  #giveUp(error) {
     if (error instanceof MicrophoneError) {
-      attempt.finish('failed', 'no_microphone');
+      this.#finish('failed', 'no_microphone');
       this.problem = error.problem;
       return this.#move('microphone_refused');
     }
     this.failure = failureOf(error);
-    attempt.finish('failed', 'connection_lost', this.failure.code);
+    this.#finish('failed', 'connection_lost', this.failure.code);
     this.#move('refused');
   }
 
   /** @param {'hang_up'|'closed'} event @param {string} reason */
   #end(event, reason) {
     this.endReason = reason;
-    this.#attempt?.finish('ended', reason);
+    this.#finish('ended', reason);
     this.#stopClock();
     this.#move(event);
+  }
+
+  /** @param {import('./attempt.js').Outcome} outcome */
+  #finish(...outcome) {
+    this.#farewell = this.#attempt?.finish(...outcome);
   }
 
   #stopClock() {
@@ -233,6 +262,13 @@ export class Call extends EventTarget {
     this.#changed();
   }
 
+  /** @param {boolean} isUnstable */
+  #noteUnstable(isUnstable) {
+    if (this.unstable === isUnstable) return;
+    this.unstable = isUnstable;
+    this.#changed();
+  }
+
   /** @param {import('./call_state.js').CallEvent} event */
   #move(event) {
     this.state = nextState(this.state, event);
@@ -242,4 +278,9 @@ export class Call extends EventTarget {
   #changed() {
     this.dispatchEvent(new Event('change'));
   }
+}
+
+/** @param {number} ms */
+function pause(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

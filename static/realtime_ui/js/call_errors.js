@@ -18,9 +18,9 @@ const advice = (name, remedies) => ({ headline: `error_${name}`, line: `error_${
 const SIGNED_OUT = advice('signed_out', ['sign_in']);
 const STALE_PAGE = advice('stale_page', ['reload']);
 const NOT_OPEN = advice('not_open', []);
+const BROWSER_CALL = advice('browser_call', ['retry']);
 const UPSTREAM = advice('upstream', ['retry']);
 const SECRET_SPENT = advice('secret_spent', ['retry']);
-const NOT_SET_UP = advice('not_set_up', []);
 const UNKNOWN = advice('unknown', ['retry', 'copy']);
 
 /** @type {Readonly<Record<string, Advice>>} */
@@ -36,11 +36,14 @@ export const ADVICE = Object.freeze({
   too_many_calls: advice('too_many_calls', ['retry']),
   ephemeral_key_expired: SECRET_SPENT,
   client_secret_used: SECRET_SPENT,
-  invalid_sdp: advice('browser_call', ['retry']),
+  invalid_sdp: BROWSER_CALL,
+  sdp_policy: BROWSER_CALL,
   openai_api_unavailable: UPSTREAM,
   upstream_timeout: UPSTREAM,
-  upstream_auth_failed: NOT_SET_UP,
-  not_configured: NOT_SET_UP,
+  upstream_bad_response: UPSTREAM,
+  limits_unavailable: advice('busy', ['retry']),
+  upstream_auth_failed: advice('server_key', []),
+  not_configured: advice('not_set_up', []),
   audit_unavailable: advice('audit', ['retry']),
   token_generation_failed: UNKNOWN,
   // Found by the page itself:
@@ -51,8 +54,8 @@ export const ADVICE = Object.freeze({
   unknown: UNKNOWN,
 });
 
-/** Codes whose message carries what the table cannot know: the command to run, or the time of the reset. */
-export const MESSAGE_MATTERS = new Set(['not_configured', 'quota_exceeded', 'invalid_sdp']);
+/** Codes whose message carries what the table cannot know: the time of the reset, or what is wrong with the offer. */
+export const MESSAGE_MATTERS = new Set(['quota_exceeded', 'invalid_sdp', 'sdp_policy']);
 
 /** @type {Readonly<Record<number, string>>} */
 const CODE_OF_STATUS = {
@@ -90,7 +93,7 @@ export function adviceFor(code) {
 export function parseFailure(status, body, headers) {
   const raw = /** @type {Record<string, any>} */ (body && typeof body === 'object' ? body : {});
   const upstream = raw.error && typeof raw.error === 'object' ? raw.error : {};
-  const seconds = Number(headers.get('Retry-After') ?? raw.retryAfter ?? 0);
+  const seconds = Number(headers.get('Retry-After') ?? (raw.retryAfter ?? 0) / 1000);
   return {
     code: String(raw.code || upstream.code || codeOf(status, raw)),
     status,

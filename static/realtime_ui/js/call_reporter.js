@@ -29,11 +29,12 @@ export class CallReporter {
    * @param {'ended'|'failed'} type
    * @param {string} reason
    * @param {string} [detail]
+   * @returns {unknown} settles when the word has arrived
    */
   finish(type, reason, detail) {
-    if (this.over) return;
+    if (this.over) return undefined;
     this.over = true;
     this.timers.clearInterval(this.heartbeat);
-    this.send(this.callId, detail ? { type, reason, detail } : { type, reason });
+    return this.send(this.callId, detail ? { type, reason, detail } : { type, reason });
   }
 }

@@ -9,18 +9,24 @@ export class LevelMeter {
   #taps = new Map();
 
   /**
-   * Measure a stream on one side; the same stream again changes nothing.
+   * Measure a stream on one side; the same stream again changes nothing. Returns whether it is a new one.
    * @param {Side} side
    * @param {MediaStream} stream
    */
   listen(side, stream) {
-    if (this.#taps.get(side)?.stream === stream || !stream.getAudioTracks().length) return;
+    if (this.#taps.get(side)?.stream === stream || !stream.getAudioTracks().length) return false;
     this.#taps.get(side)?.source.disconnect();
     const source = this.#context.createMediaStreamSource(stream);
     const analyser = this.#context.createAnalyser();
     analyser.fftSize = 1024;
     source.connect(analyser);
     this.#taps.set(side, { stream, source, analyser, samples: new Float32Array(analyser.fftSize) });
+    return true;
+  }
+
+  /** Go on measuring where the browser had waited for a click. */
+  wake() {
+    if (this.#context.state === 'suspended') this.#context.resume();
   }
 
   /** The level of a side; 0 when nothing is measured. @param {Side} side */

@@ -1,7 +1,7 @@
 // @ts-check
 // Why there is no microphone, and what to do in this browser. Knows no document.
 
-/** @typedef {'insecure'|'unsupported'|'blocked'|'blocked_by_system'|'missing'|'busy'} MicrophoneProblem */
+/** @typedef {'insecure'|'unsupported'|'blocked'|'dismissed'|'blocked_by_system'|'missing'|'busy'} MicrophoneProblem */
 /** @typedef {'chrome'|'firefox'|'safari_mac'|'safari_iphone'|'chrome_android'|'other'} BrowserKind */
 
 /** @type {Readonly<Record<string, MicrophoneProblem>>} */
@@ -33,6 +33,8 @@ export function problemOf(error) {
   const { name = '', message = '' } = /** @type {{name?: string, message?: string}} */ (error ?? {});
   // Chromium says this when the operating system, not the person, refuses.
   if (name === 'NotAllowedError' && /by system/i.test(message)) return 'blocked_by_system';
+  // And this when the question was closed without an answer: the next try asks again.
+  if (name === 'NotAllowedError' && /dismissed/i.test(message)) return 'dismissed';
   return Object.hasOwn(PROBLEM_OF_NAME, name) ? PROBLEM_OF_NAME[name] : 'busy';
 }
 

@@ -73,6 +73,7 @@ function act(action) {
   if (action === 'start') start(call.state === 'failed' && call.typing);
   if (action === 'type') start(true);
   if (action === 'cancel') call.cancel();
+  if (action === 'play') sound?.play();
   if (action === 'mute') call.mute(!call.muted);
   if (action === 'stop') call.stopReply();
   if (action === 'end') call.hangUp();
@@ -87,7 +88,7 @@ function start(typing) {
   if (BUSY_STATES.has(call.state)) return;
   transcript = new Transcript();
   panel.show([]);
-  sound = new PageSound(/** @type {HTMLMeterElement} */ (byCss('.stage meter')));
+  sound = new PageSound(/** @type {HTMLMeterElement} */ (byCss('.stage meter')), showStage);
   import(config.sdkUrl).catch(() => undefined); // fetched while the person answers the microphone's question
   call.start(picker.value, { typing });
 }
@@ -110,7 +111,7 @@ function draw() {
 function showStage() {
   const waitS = Math.max(0, Math.ceil((retryAtMs - Date.now()) / 1000));
   const hasTranscript = transcript.turns().length > 0;
-  stage.show(describe(call, words, { userAgent: navigator.userAgent, waitS, hasTranscript }), call);
+  stage.show(describe(call, words, { userAgent: navigator.userAgent, waitS, hasTranscript, soundBlocked: sound?.isBlocked ?? false }), call);
   document.body.dataset.typing = String(call.typing);
 }
 

@@ -7,9 +7,15 @@ import { LevelMeter } from './level_meter.js';
 const READ_EVERY_MS = 100;
 
 export class PageSound {
-  /** Make this in the click: browsers play and measure only what a person has started. @param {HTMLMeterElement} meterElement */
-  constructor(meterElement) {
+  /**
+   * Make this in the click: browsers play and measure only what a person has started.
+   * @param {HTMLMeterElement} meterElement
+   * @param {() => void} onBlockedChange `isBlocked` has changed
+   */
+  constructor(meterElement, onBlockedChange) {
     this.meterElement = meterElement;
+    this.onBlockedChange = onBlockedChange;
+    this.isBlocked = false;
     this.meter = new LevelMeter();
     this.element = document.createElement('audio');
     this.element.autoplay = true;
@@ -29,6 +35,15 @@ export class PageSound {
     return Math.max(this.meter.read('input'), this.meter.read('output'));
   }
 
+  /** Play, in a click, what the browser would not play by itself. */
+  async play() {
+    this.meter.wake();
+    const isBlocked = await this.element.play().then(() => false, (error) => error.name === 'NotAllowedError');
+    if (isBlocked === this.isBlocked) return;
+    this.isBlocked = isBlocked;
+    this.onBlockedChange();
+  }
+
   /** Stop playing and measuring. */
   close() {
     clearInterval(this.timer);
@@ -39,8 +54,13 @@ export class PageSound {
   }
 
   #publish() {
-    if (this.element.srcObject instanceof MediaStream) this.meter.listen('output', this.element.srcObject);
+    if (this.element.srcObject instanceof MediaStream) this.#follow(this.element.srcObject);
     setLevels(this.meterElement, this.meter.read('input'), this.meter.read('output'));
+  }
+
+  /** Autoplay fails in silence, so a new stream is also played by hand. @param {MediaStream} stream */
+  #follow(stream) {
+    if (this.meter.listen('output', stream)) this.play();
   }
 }
 

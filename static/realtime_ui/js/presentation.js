@@ -7,12 +7,13 @@ import { clockTime } from './words.js';
 
 /** @typedef {import('./call.js').Call} Call */
 /** @typedef {import('./words.js').Words} Words */
-/** @typedef {'start'|'type'|'cancel'|'mute'|'stop'|'end'|'download'|'sign_in'|'reload'|'copy'} Action */
+/** @typedef {'start'|'type'|'cancel'|'play'|'mute'|'stop'|'end'|'download'|'sign_in'|'reload'|'copy'} Action */
 /**
  * @typedef {object} View
  * @property {string} headline
  * @property {string} line
  * @property {string[]} steps
+ * @property {string} reference by which an administrator finds the failure; empty without one
  * @property {boolean} isAlert the person must do something
  * @property {Partial<Record<Action, string>>} buttons label by action, in no order
  * @property {Action[]} disabled
@@ -21,10 +22,13 @@ import { clockTime } from './words.js';
 /** @type {Readonly<Record<string, number>>} */
 const STEPS_PER_BROWSER = { chrome: 3, firefox: 3, safari_mac: 3, safari_iphone: 3, chrome_android: 3, other: 2 };
 
+/** The server could not even reach the upstream; it knows what to do about that. */
+const UNREACHABLE = 503;
+
 /**
  * @param {Pick<Call, 'state'|'part'|'typing'|'muted'|'slow'|'problem'|'failure'|'activity'|'canStopReply'|'endReason'|'liveSinceMs'|'endedAtMs'>} call
  * @param {Words} words
- * @param {{userAgent: string, waitS: number, hasTranscript: boolean}} around waitS: seconds until Try again is allowed
+ * @param {{userAgent: string, waitS: number, hasTranscript: boolean, soundBlocked: boolean}} around waitS: seconds until Try again is allowed
  * @returns {View}
  */
 export function describe(call, words, around) {
@@ -32,7 +36,7 @@ export function describe(call, words, around) {
     case 'blocked':
       return blocked(call, words, around.userAgent);
     case 'live':
-      return live(call, words);
+      return live(call, words, around);
     case 'failed':
       return failed(call, words, around);
     case 'ended':
@@ -54,7 +58,7 @@ export function describe(call, words, around) {
  * @returns {View}
  */
 function view(headline, line, buttons, more = {}) {
-  return { headline, line, buttons, steps: [], isAlert: false, disabled: [], ...more };
+  return { headline, line, buttons, steps: [], reference: '', isAlert: false, disabled: [], ...more };
 }
 
 /** @param {Pick<Call, 'problem'>} call @param {Words} words @param {string} userAgent */
@@ -66,11 +70,12 @@ function blocked({ problem }, words, userAgent) {
   return view(words(`microphone_${problem}`), words(`microphone_${problem}_line`), buttons, { steps, isAlert: true });
 }
 
-/** @param {Pick<Call, 'part'|'typing'|'muted'|'activity'|'canStopReply'>} call @param {Words} words */
-function live({ part, typing, muted, activity, canStopReply }, words) {
+/** @param {Pick<Call, 'part'|'typing'|'muted'|'activity'|'canStopReply'>} call @param {Words} words @param {{soundBlocked: boolean}} around */
+function live({ part, typing, muted, activity, canStopReply }, words, { soundBlocked }) {
   /** @type {View['buttons']} */
   const buttons = { stop: words('stop_reply'), end: words('end_call') };
   if (!typing) buttons.mute = words(muted ? 'unmute' : 'mute');
+  if (soundBlocked) buttons.play = words('play_sound');
   const key = typing && part === 'listening' ? 'live_typing' : `live_${part}`;
   const line = part === 'thinking' && activity.tool ? words('looking_up', { tool: activity.tool }) : words(`${key}_line`);
   return view(words(key), line, buttons, { disabled: canStopReply ? [] : ['stop'] });
@@ -78,7 +83,7 @@ function live({ part, typing, muted, activity, canStopReply }, words) {
 
 /** @param {Pick<Call, 'failure'|'typing'>} call @param {Words} words @param {{waitS: number, hasTranscript: boolean}} around */
 function failed({ failure, typing }, words, { waitS, hasTranscript }) {
-  const { code = 'unknown', message = '', requestId = '' } = failure ?? {};
+  const { code = 'unknown', status = 0, message = '', requestId = '' } = failure ?? {};
   const { headline, line, remedies } = adviceFor(code);
   /** @type {View['buttons']} */
   const buttons = hasTranscript ? { download: words('download') } : {};
@@ -87,16 +92,16 @@ function failed({ failure, typing }, words, { waitS, hasTranscript }) {
   if (remedies.includes('sign_in')) buttons.sign_in = words('sign_in');
   if (remedies.includes('reload')) buttons.reload = words('reload');
   if (remedies.includes('copy') && requestId) buttons.copy = words('copy_details');
-  const told = MESSAGE_MATTERS.has(code) && message ? message : words(requestId || line !== 'error_unknown_line' ? line : 'error_no_reference', { id: requestId });
-  return view(words(headline), told, buttons, { isAlert: true, disabled: waitS > 0 ? ['start'] : [] });
+  const told = MESSAGE_MATTERS.has(code) && message ? message : words(code === 'openai_api_unavailable' && status === UNREACHABLE ? 'error_unreachable_line' : line);
+  return view(words(headline), told, buttons, { isAlert: true, reference: requestId, disabled: waitS > 0 ? ['start'] : [] });
 }
 
-/** @param {Pick<Call, 'liveSinceMs'|'endedAtMs'|'endReason'>} call @param {Words} words @param {{hasTranscript: boolean}} around */
+/** After a typed call it is a choice again whether to talk. @param {Pick<Call, 'typing'|'liveSinceMs'|'endedAtMs'|'endReason'>} call @param {Words} words @param {{hasTranscript: boolean}} around */
 function ended(call, words, { hasTranscript }) {
   const time = clockTime(call.endedAtMs - call.liveSinceMs);
   const line = [call.endReason === 'session_limit' ? words('ended_by_limit') : '', words(hasTranscript ? 'ended_line_kept' : 'ended_line', { time })];
   /** @type {View['buttons']} */
-  const buttons = { start: words('start_again') };
+  const buttons = call.typing ? { start: words('start'), type: words('type_again') } : { start: words('start_again') };
   if (hasTranscript) buttons.download = words('download');
   return view(words('ended'), line.filter(Boolean).join(' '), buttons);
 }

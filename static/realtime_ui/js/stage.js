@@ -14,6 +14,7 @@ export class Stage {
     this.headline = part(root, 'headline');
     this.line = part(root, 'line');
     this.steps = part(root, 'steps');
+    this.reference = part(root, 'reference');
     this.status = part(root, 'status');
     this.alert = part(root, 'alert');
     /** @type {HTMLButtonElement[]} */
@@ -39,6 +40,8 @@ export class Stage {
     setText(this.headline, view.headline);
     setText(this.line, view.line);
     this.line.hidden = !view.line;
+    setText(/** @type {HTMLElement} */ (this.reference.querySelector('code')), view.reference);
+    this.reference.hidden = !view.reference;
     setText(this.status, view.isAlert ? '' : view.headline);
     setText(this.alert, view.isAlert ? view.headline : '');
     if (this.steps.dataset.shown === view.steps.join()) return;

@@ -3,7 +3,11 @@
 // connect(secret), send(event), mute(muted), interrupt(), close(); events out by `onEvent` and `onClose`.
 // The server decides the session, so what the SDK would send by itself on connecting is kept back.
 
+import { watchAnswer } from './answer_watch.js';
 import { CallError, parseFailure } from './call_errors.js';
+
+/** The relay waits ten seconds for the upstream, and a path for sound is found in a few more or not at all. */
+export const CONNECT_TIMEOUT_MS = 20_000;
 
 /** @typedef {import('./events.js').ServerEvent} ServerEvent */
 /** @typedef {import('./events.js').ClientEvent} ClientEvent */
@@ -23,6 +27,7 @@ import { CallError, parseFailure } from './call_errors.js';
  * @property {(callId: string) => void} onCallId told as soon as the relay answers, even when the attempt was given up meanwhile
  * @property {(event: ServerEvent) => void} onEvent
  * @property {(event: ClientEvent) => void} onSent
+ * @property {(isUnstable: boolean) => void} onUnstable nothing comes through just now, which may pass
  * @property {() => void} onClose
  */
 
@@ -42,6 +47,7 @@ export async function createTransport(sdkUrl, options) {
     baseUrl: options.callsUrl,
     mediaStream: options.mediaStream,
     audioElement: options.audioElement,
+    changePeerConnection: (/** @type {RTCPeerConnection} */ connection) => watchConnection(connection, options.onUnstable),
   });
   inner.on('*', options.onEvent);
   inner.on('error', () => {}); // an `error` without listener would throw; the event itself arrives by '*'
@@ -86,29 +92,50 @@ function serverOwned(OpenAIRealtimeWebRTC, onSent) {
 }
 
 /**
- * Connect. The SDK keeps the relay's answer to itself until all is set up, and of a refusal passes on only the
- * sentence; so the answer to this one request is read in passing, for the call id, the code and Retry-After.
+ * Tell when the connection falters; the SDK closes it by itself when it does not recover.
+ * @param {RTCPeerConnection} connection
+ * @param {(isUnstable: boolean) => void} onUnstable
+ */
+function watchConnection(connection, onUnstable) {
+  connection.addEventListener('connectionstatechange', () => onUnstable(connection.connectionState === 'disconnected'));
+  return connection;
+}
+
+/**
+ * Connect, or fail within CONNECT_TIMEOUT_MS. The SDK keeps the relay's answer to itself until all is set up, and
+ * of a refusal passes on only the sentence; so the answer is read in passing, for the call id, the code and
+ * Retry-After. Once live, the SDK does not mind a data channel that closes alone; we do.
  * @param {any} inner
  * @param {string} apiKey
  * @param {TransportOptions} options
  */
-async function connect(inner, apiKey, { callsUrl, onCallId }) {
-  const realFetch = globalThis.fetch;
+async function connect(inner, apiKey, { onCallId, onClose }) {
   /** @type {Response|undefined} */
-  let refusal;
-  globalThis.fetch = async (input, init) => {
-    const response = await realFetch(input, init);
-    if (String(input) !== callsUrl) return response;
+  let answer;
+  const forget = watchAnswer(apiKey, (response) => {
+    answer = response.clone();
     if (response.ok) onCallId(response.headers.get('Location')?.split('/').pop() ?? '');
-    else refusal = response.clone();
-    return response;
-  };
+  });
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    inner.close();
+  }, CONNECT_TIMEOUT_MS);
   try {
     await inner.connect({ apiKey });
   } catch (error) {
-    if (!refusal) throw new CallError({ code: error instanceof TypeError ? 'network' : 'no_media' });
-    throw new CallError(parseFailure(refusal.status, await refusal.json().catch(() => null), refusal.headers));
+    if (error instanceof TypeError) throw new CallError({ code: 'network' });
+    throw await callError(answer, isLate);
   } finally {
-    globalThis.fetch = realFetch;
+    clearTimeout(timer);
+    forget();
   }
+  inner.connectionState.dataChannel?.addEventListener('close', onClose);
+}
+
+/** Why connecting came to nothing, by what the relay said. @param {Response|undefined} answer @param {boolean} isLate */
+async function callError(answer, isLate) {
+  if (!answer && isLate) return new CallError({ code: 'upstream_timeout' });
+  if (!answer || answer.ok) return new CallError({ code: 'no_media' });
+  return new CallError(parseFailure(answer.status, await answer.json().catch(() => null), answer.headers));
 }
