@@ -1,30 +1,24 @@
-"""The whole application in processes of its own, and a real Chromium whose microphone hears a WAV file."""
+"""A running application, spoken WAV files, and a real Chromium whose microphone hears them."""
 
-import os
-import signal
-import socket
-import sqlite3
-import subprocess
-import sys
 import time
 import wave
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, Dialog, Page, Playwright, StorageState, expect
 from playwright.sync_api import Request as BrowserRequest
 
 from engine.audio import SPEAK_RATE_HZ, resample
 from engine.synthesis import Synthesiser, Voice
+from tests.e2e.site import PASSWORD, USER_NAME, Site, start_site
 
-ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = "/usr/bin/chromium"
+SPY = Path(__file__).with_name("spy.js")
 MICROPHONE_RATE_HZ = 48_000
-START_TIMEOUT_S = 60
-PASSWORD = "a-password-for-tests"
+TIMEOUT_MS = 20_000
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -34,76 +28,16 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-
-
-@dataclass
-class Site:
-    """A running application: where it is, and its database file to look into."""
-
-    url: str
-    engine_url: str
-    database: Path
-    process: "subprocess.Popen[str]"
-
-    def rows(self, sql: str) -> list[tuple[object, ...]]:
-        with sqlite3.connect(self.database, timeout=10) as connection:
-            return connection.execute(sql).fetchall()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def start_site(folder: Path, **settings: str) -> Site:
-    """Start `manage.py up` with a database of its own and wait until it says where it serves."""
-    port, engine_port, database = free_port(), free_port(), folder / "db.sqlite3"
-    environment = os.environ | {
-        "VOICEAGENT_ENV_FILE": str(folder / "none.env"),
-        "DEMO": "true",
-        "SECRET_KEY": "end-to-end",
-        "ENGINE_API_KEY": "sk-end-to-end-engine",
-        "DEMO_PASSWORD": PASSWORD,
-        "DATABASE_URL": f"sqlite:///{database}",
-        "REDIS_URL": "",
-        "PORT": str(port),
-        "ENGINE_PORT": str(engine_port),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        **settings,
-    }
-    for command in (["migrate", "--verbosity", "0"], ["demo_account"]):
-        subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "up"],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        print(line, end="")
-        if "Stop      Ctrl-C" in line:
-            os.set_blocking(process.stdout.fileno(), False)
-            return Site(f"http://localhost:{port}", f"http://127.0.0.1:{engine_port}", database, process)
-    pytest.fail("The application did not start; its output is above.")
-
-
-def stop_site(site: Site) -> int:
-    """End the application as Ctrl-C does and return its exit status."""
-    site.process.send_signal(signal.SIGINT)
-    with site.process:  # closes its pipe
-        return site.process.wait(timeout=20)
+expect.set_options(timeout=10_000)
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     running = start_site(tmp_path_factory.mktemp("site"), ISSUE_RATE="1000/m", RELAY_RATE="1000/m", CALLS_AT_ONCE="20")
     yield running
-    assert stop_site(running) == 0
+    assert running.processes["up"].poll() is None, running.output()
+    assert running.stop() == {"up": 0}
+    assert "Traceback" not in running.output()
 
 
 @pytest.fixture(scope="session")
@@ -116,66 +50,128 @@ Speech = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def speech(synthesiser: Synthesiser, tmp_path_factory: pytest.TempPathFactory) -> Speech:
-    """Make a WAV for the fake microphone: `speech((silence_s, text), …)`, with silence at the end."""
+    """Make a WAV for the fake microphone: `speech((silence_s, text), …)`; without parts, a silent one.
+
+    The sound starts when the page opens the microphone, is played once, and silence follows.
+    """
     folder = tmp_path_factory.mktemp("speech")
 
-    def make(*parts: tuple[float, str], tail_s: float = 30.0) -> Path:
+    def make(*parts: tuple[float, str]) -> Path:
         pieces = []
         for silence_s, text in parts:
             spoken = synthesiser.speak(text, Voice("cedar"))
-            pieces += [
-                np.zeros(int(silence_s * MICROPHONE_RATE_HZ), np.int16),
-                resample(spoken, SPEAK_RATE_HZ, MICROPHONE_RATE_HZ),
-            ]
-        pieces.append(np.zeros(int(tail_s * MICROPHONE_RATE_HZ), np.int16))
+            pieces += [_silence(silence_s), resample(spoken, SPEAK_RATE_HZ, MICROPHONE_RATE_HZ)]
         file = folder / f"{time.monotonic_ns()}.wav"
         with wave.open(str(file), "wb") as writer:
             writer.setnchannels(1)
             writer.setsampwidth(2)
             writer.setframerate(MICROPHONE_RATE_HZ)
-            writer.writeframes(np.concatenate(pieces).tobytes())
+            writer.writeframes(np.concatenate([*pieces, _silence(5.0)]).tobytes())
         return file
 
     return make
+
+
+def _silence(seconds: float) -> "np.ndarray[Any, np.dtype[np.int16]]":
+    return np.zeros(int(seconds * MICROPHONE_RATE_HZ), np.int16)
+
+
+@pytest.fixture(scope="session")
+def silence(speech: Speech) -> Path:
+    """A microphone that hears nothing."""
+    return speech()
+
+
+Launch = Callable[[Path | None], Browser]
+
+
+@pytest.fixture(scope="session")
+def launch(playwright: Playwright) -> Iterator[Launch]:
+    """Give a browser whose microphone hears a WAV; without one, the machine has no microphone. One for each WAV."""
+    browsers: dict[Path | None, Browser] = {}
+
+    def launch_(microphone: Path | None) -> Browser:
+        flags = list(CHROMIUM_FLAGS)
+        if microphone:
+            flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}%noloop"]
+        if microphone not in browsers:
+            browsers[microphone] = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        return browsers[microphone]
+
+    yield launch_
+    for browser in browsers.values():
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def sign_in(launch: Launch) -> Callable[[Site], StorageState]:
+    """Sign in once for each site and give the cookies."""
+    kept: dict[str, StorageState] = {}
+
+    def sign_in_(site: Site) -> StorageState:
+        if site.url not in kept:
+            context = launch(None).new_context()
+            log_in(context.new_page(), site)
+            kept[site.url] = context.storage_state()
+            context.close()
+        return kept[site.url]
+
+    return sign_in_
+
+
+def log_in(login: Page, site: Site) -> None:
+    login.goto(f"{site.url}/accounts/login/")
+    login.get_by_label("Name").fill(USER_NAME)
+    login.get_by_label("Password").fill(PASSWORD)
+    login.get_by_role("button", name="Sign in").click()
+    login.wait_for_url(f"{site.url}/")
 
 
 OpenPage = Callable[..., Page]
 
 
 @pytest.fixture
-def open_page(playwright: Playwright, site: Site) -> Iterator[OpenPage]:
-    """Open a logged-in voice page: `open_page(microphone=wav)`. No microphone: the machine has none.
+def open_page(launch: Launch, site: Site, sign_in: Callable[[Site], StorageState]) -> Iterator[OpenPage]:
+    """Open a signed-in voice page: `open_page(microphone=wav)`. No microphone: the machine has none.
 
-    Fails the test when the page contacts another origin or breaks its content security policy.
+    Fails the test when the page contacts another origin, breaks its content security policy or lets an
+    exception go uncaught.
     """
-    browsers: list[Browser] = []
+    opened: list[Page] = []
     faults: list[str] = []
 
     def open_(
-        microphone: Path | None = None, *, allow: bool = True, log_in: bool = True, at: Site = site, **context: object
+        microphone: Path | None = None,
+        *,
+        allow: bool = True,
+        signed_in: bool = True,
+        at: Site = site,
+        path: str = "/",
+        **context: object,
     ) -> Page:
-        flags = list(CHROMIUM_FLAGS)
-        if microphone:
-            flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}%noloop"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        browsers.append(browser)
-        page = browser.new_context(permissions=["microphone"] if allow else [], **context).new_page()  # type: ignore[arg-type]
-        page.set_default_timeout(20_000)
+        permissions = ["microphone"] if allow else []
+        options = cast("dict[str, Any]", {"base_url": at.url, "permissions": permissions, **context})
+        if signed_in:
+            options["storage_state"] = sign_in(at)
+        page = launch(microphone).new_context(**options).new_page()
+        opened.append(page)
+        page.set_default_timeout(TIMEOUT_MS)
+        page.add_init_script(path=SPY)
         page.on("request", lambda request: faults.extend(foreign(request, at)))
         page.on("console", lambda line: faults.append(line.text) if "Content Security Policy" in line.text else None)
         page.on("pageerror", lambda error: faults.append(f"uncaught: {error}"))
-        if log_in:
-            page.goto(f"{at.url}/accounts/login/")
-            page.get_by_label("Name").fill("demo")
-            page.get_by_label("Password").fill(PASSWORD)
-            page.get_by_role("button", name="Sign in").click()
-            page.wait_for_url(f"{at.url}/")
+        page.on("dialog", accept)
+        page.goto(path)
         return page
 
     yield open_
-    for browser in browsers:
-        browser.close()
+    for page in opened:
+        page.context.close()
     assert not faults
+
+
+def accept(dialog: Dialog) -> None:
+    dialog.accept()
 
 
 def foreign(request: BrowserRequest, at: Site) -> list[str]:

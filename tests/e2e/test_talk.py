@@ -1,43 +1,125 @@
-"""The main job in a real browser: speak, be understood, hear an answer that depends on it."""
+"""The main job in a real browser: speak, be understood, hear an answer that depends on it, interrupt it."""
 
 import re
+from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.e2e.conftest import OpenPage, Site, Speech
+from tests.e2e.conftest import OpenPage, Speech
+from tests.e2e.site import Site
+from tests.e2e.voice_page import (
+    HEARD_MS,
+    button,
+    conversation,
+    expect_headline,
+    expect_part,
+    expect_state,
+    press,
+    start,
+    start_typing,
+    states_of,
+    turns,
+    wait_until_silent,
+    wait_until_sounding,
+    write,
+)
 
-LIVE_MS = 10_000
-
-
-def start(page: Page) -> None:
-    page.get_by_role("button", name="Start talking").click()
-    expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=LIVE_MS)
-
-
-def transcript(page: Page) -> str:
-    return page.get_by_role("log").inner_text().lower()
-
-
-def wait_until_silent(page: Page) -> None:
-    """Wait until the page measures a level (RMS, 0 to 1) below 0.005 in what it plays."""
-    expect(page.locator("body")).to_have_attribute("data-output-level", re.compile(r"^0(\.00[0-4]\d*)?$"))
-
-
-def wait_until_sounding(page: Page) -> None:
-    """Wait until the page measures a level above 0.01 in what it plays."""
-    expect(page.locator("body")).to_have_attribute(
-        "data-output-level", re.compile(r"^0\.(0[1-9]|[1-9])"), timeout=LIVE_MS
-    )
+CONNECTED_WITHIN_MS = 1500
 
 
 def test_a_spoken_question_gets_a_spoken_answer(open_page: OpenPage, speech: Speech, site: Site) -> None:
-    page = open_page(speech((2.5, "Please count to five.")))
-    start(page)
-    wait_until_sounding(page)
-    expect(page.get_by_role("log")).to_contain_text(re.compile("count to (five|5)", re.I))
-    expect(page.get_by_role("log")).to_contain_text(re.compile("one.*two.*three.*four.*five", re.I | re.S))
-    page.get_by_role("button", name="End call").click()
-    expect(page.locator("body")).to_have_attribute("data-state", "ended")
-    assert site.rows("SELECT status, username, agent FROM tokens_issuance ORDER BY id DESC LIMIT 1") == [
-        ("issued", "demo", "assistant")
-    ]
+    voice = open_page(speech((2.5, "Please count to five.")))
+    start(voice)
+    wait_until_sounding(voice)
+    expect(conversation(voice)).to_contain_text(re.compile("count to (five|5)", re.I))
+    expect(conversation(voice)).to_contain_text(re.compile("one.*two.*three.*four.*five", re.I | re.S))
+    press(voice, "End call")
+    expect_state(voice, "ended")
+    assert site.last_issuance("status, username, agent") == ("issued", "demo", "assistant")
+
+
+def test_start_to_live_is_quick(open_page: OpenPage, silence: Path) -> None:
+    voice = open_page(silence)
+    start(voice)
+    reached = states_of(voice)
+    took_ms = reached["live"] - reached["preparing"]
+    print(f"Start to live: {took_ms} ms, of it {reached}")
+    assert took_ms < CONNECTED_WITHIN_MS
+
+
+def test_speaking_over_a_reply_stops_it_and_marks_where(open_page: OpenPage, speech: Speech) -> None:
+    voice = open_page(speech((1.5, "Please count from one to thirty."), (5.0, "Stop now, what time is it?")))
+    start(voice)
+    wait_until_sounding(voice)
+    expect_part(voice, "hearing")
+    wait_until_silent(voice, timeout_ms=1000)
+    cut = turns(voice, "assistant").first
+    expect(cut).to_contain_text("You interrupted here")
+    expect(cut).not_to_contain_text("thirty")
+    expect(turns(voice, "assistant")).to_have_count(2, timeout=HEARD_MS)
+
+
+def test_muted_words_go_nowhere_and_unmuted_ones_do(open_page: OpenPage, speech: Speech) -> None:
+    voice = open_page(speech((3.0, "Please count to five."), (5.0, "Please count to seven.")))
+    start(voice)
+    press(voice, "Mute")
+    expect_part(voice, "muted")
+    expect_headline(voice, "You are muted")
+    expect(voice.locator("html")).to_have_attribute("data-enabled-tracks", "0")
+    expect(voice.get_by_role("timer")).to_have_text("00:07")  # the first sentence has gone by
+    expect(turns(voice, "user")).to_have_count(0)
+    press(voice, "Unmute")
+    expect_part(voice, "listening")
+    expect(turns(voice, "user")).to_contain_text([re.compile("seven|7", re.I)], timeout=HEARD_MS)
+
+
+def test_the_m_key_mutes_but_not_while_typing(open_page: OpenPage, silence: Path) -> None:
+    voice = open_page(silence)
+    start(voice)
+    voice.keyboard.press("m")
+    expect(button(voice, "Unmute")).to_have_attribute("aria-pressed", "true")
+    voice.keyboard.press("m")
+    expect(button(voice, "Mute")).to_have_attribute("aria-pressed", "false")
+    voice.get_by_label("Write to the assistant").press_sequentially("mm")
+    expect_part(voice, "listening")
+
+
+def test_stop_reply_silences_it_and_marks_where(open_page: OpenPage, silence: Path) -> None:
+    voice = open_page(silence)
+    start(voice)
+    expect(button(voice, "Stop reply")).to_be_disabled()
+    write(voice, "count to thirty")
+    wait_until_sounding(voice)
+    press(voice, "Stop reply")
+    wait_until_silent(voice, timeout_ms=1000)
+    expect(turns(voice, "assistant")).to_contain_text(["You stopped it here"])
+    expect_part(voice, "listening")
+
+
+def test_escape_stops_a_reply(open_page: OpenPage) -> None:
+    voice = open_page()
+    start_typing(voice)
+    write(voice, "count to thirty")
+    wait_until_sounding(voice)
+    voice.keyboard.press("Escape")
+    wait_until_silent(voice, timeout_ms=1000)
+    expect(turns(voice, "assistant")).to_contain_text(["You stopped it here"])
+
+
+def test_a_line_typed_during_a_call_is_answered_in_sound_and_writing(open_page: OpenPage, silence: Path) -> None:
+    voice = open_page(silence)
+    start(voice)
+    write(voice, "what is two plus three?")
+    wait_until_sounding(voice)
+    expect(turns(voice, "user")).to_contain_text(["what is two plus three?"])
+    expect(turns(voice, "assistant")).to_contain_text([re.compile("is five", re.I)])
+    expect(voice.get_by_label("Write to the assistant")).to_have_value("")
+
+
+def test_a_line_typed_over_a_reply_stops_it_first(open_page: OpenPage) -> None:
+    voice = open_page()
+    start_typing(voice)
+    write(voice, "count to thirty")
+    wait_until_sounding(voice)
+    write(voice, "say enough")
+    expect(turns(voice, "assistant")).to_contain_text(["You stopped it here", re.compile("enough", re.I)])
