@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import math
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -135,7 +137,8 @@ class Caller:
         return [event["type"] for event in self.events[after:]]
 
     def first_sound_after(self, moment: float) -> float:
-        return next((at for at, level in self.levels if at > moment and level > AUDIBLE_LEVEL), 0.0)
+        later = self.levels[bisect_right(self.levels, (moment, math.inf)) :]
+        return next((at for at, level in later if level > AUDIBLE_LEVEL), 0.0)
 
     def last_sound_after(self, moment: float) -> float:
         return max((at for at, level in self.levels if at > moment and level > AUDIBLE_LEVEL), default=0.0)
