@@ -7,9 +7,10 @@ import time
 from collections.abc import Awaitable
 from typing import Protocol
 
-from engine.audio import SPEAK_RATE_HZ, ChunkSplitter, Samples, duration_ms, level_of
+from engine.allowance import Allowance
+from engine.audio import CHUNK_MS, SAMPLE_BYTES, SPEAK_RATE_HZ, ChunkSplitter, Samples, duration_ms, level_of
 from engine.protocol_json import Json
-from engine.reply import ReplyPart, ReplyRequest, Responder, Sentence, ToolCall
+from engine.reply import ReplyPart, ReplyRequest, Responder, Sentence, ToolCall, in_breaths
 from engine.session.active_response import SpokenPiece
 from engine.session.effects import (
     ClearPlayback,
@@ -34,6 +35,10 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
 REPLY_TIMEOUT_S = 90.0
+# One call must not take the event loop from the others. Clients send a few events a second and restore a
+# conversation of hundreds of items at once; audio comes as it is spoken, or a prepared stretch at once.
+EVENTS_PER_S, EVENTS_BURST = 100.0, 1000.0
+AUDIO_MS_PER_S, AUDIO_BURST_MS = 2000.0, 30_000.0
 
 
 class Transport(Protocol):
@@ -64,6 +69,8 @@ class Conversation:
         self._responder = responder
         self._voice_detector = VoiceDetector()
         self._event_splitter = ChunkSplitter()
+        self._events_left = Allowance(EVENTS_PER_S, EVENTS_BURST, time.monotonic())
+        self._audio_left = Allowance(AUDIO_MS_PER_S, AUDIO_BURST_MS, time.monotonic())
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._is_closed = False
 
@@ -74,6 +81,9 @@ class Conversation:
 
     def receive(self, message: str) -> None:
         """Take a client event as text."""
+        if not self._events_left.take(1, time.monotonic()):
+            self._run(self._session.receive_too_much())
+            return
         try:
             event = json.loads(message)
         except (ValueError, RecursionError):
@@ -87,7 +97,11 @@ class Conversation:
             self._transport.close_soon("internal_error")
 
     def hear(self, chunk: Samples) -> None:
-        """Take 16 kHz audio of CHUNK_SAMPLES."""
+        """Take 16 kHz audio of CHUNK_SAMPLES; what comes far faster than it was spoken is dropped."""
+        if self._audio_left.take(CHUNK_MS, time.monotonic()):
+            self._hear(chunk)
+
+    def _hear(self, chunk: Samples) -> None:
         level = level_of(chunk)
         self._run(self._session.hear(chunk, self._voice_detector.rate(chunk, level), level))
 
@@ -136,10 +150,16 @@ class Conversation:
             case DropRecognition(job_id) | DropGeneration(job_id):
                 self._stop(job_id)
             case ListenTo(pcm, rate_hz):
-                for chunk in self._event_splitter.push_pcm(pcm, rate_hz):
-                    self.hear(chunk)
+                self._listen_to(pcm, rate_hz)
             case Close(reason):
                 self._transport.close_soon(reason)
+
+    def _listen_to(self, pcm: bytes, rate_hz: int) -> None:
+        if not self._audio_left.take(duration_ms(len(pcm) // SAMPLE_BYTES, rate_hz), time.monotonic()):
+            self._run(self._session.hear_too_much())
+            return
+        for chunk in self._event_splitter.push_pcm(pcm, rate_hz):
+            self._hear(chunk)
 
     def _start(self, job_id: str, work: Awaitable[None]) -> None:
         job = asyncio.ensure_future(work)
@@ -164,7 +184,8 @@ class Conversation:
         try:
             async with asyncio.timeout(REPLY_TIMEOUT_S):
                 async for part in self._responder.reply(request):
-                    self._run(self._session.reply_part(generation_id, await self._voiced(part, request)))
+                    for piece in in_breaths(part):
+                        self._run(self._session.reply_part(generation_id, await self._voiced(piece, request)))
         except Exception:
             logger.exception("The reply failed")
             self._run(self._session.reply_failed(generation_id, "The reply could not be made."))

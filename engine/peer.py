@@ -22,7 +22,7 @@ from engine.conversation import Conversation
 from engine.offer import BadOffer, prepare_offer
 from engine.out_track import OutTrack
 from engine.protocol_json import Json
-from engine.receive_buffer import listen_without_delay
+from engine.receive_buffer import WINDOW_BYTES, listen_without_delay, unread_bytes
 from engine.reply import Responder
 from engine.session.session import Session
 from engine.speech import Speech
@@ -120,7 +120,7 @@ class Peer:
             self.close_soon("connection_lost")
 
     async def _watch(self) -> None:
-        """End the call when the client never opened its channel or has gone quiet."""
+        """End the call when the client never opened its channel, has gone quiet or sends a message without end."""
         while True:
             await asyncio.sleep(WATCH_S)
             now = time.monotonic()
@@ -128,6 +128,8 @@ class Peer:
                 return self.close_soon("never_opened")
             if now - self._active_at > IDLE_TIMEOUT_S:
                 return self.close_soon("idle")
+            if self._connection.sctp and unread_bytes(self._connection.sctp) > WINDOW_BYTES:
+                return self.close_soon("endless_message")
 
     # What the conversation asks for.
 

@@ -1,12 +1,14 @@
-"""A receive buffer without waiting, in place of aiortc's. The one place that reaches into its receiver."""
+"""What aiortc holds of what it received: sound, and messages not whole yet. The one place that reaches into it."""
 
 from typing import Protocol
 
-from aiortc import RTCRtpReceiver
+from aiortc import RTCRtpReceiver, RTCSctpTransport
 from aiortc.jitterbuffer import JitterFrame
 
 HALF_RANGE = 0x8000
 SEQUENCE_RANGE = 0x10000
+# What aiortc advertises at first.
+WINDOW_BYTES = 1024 * 1024
 
 
 class ReceivedPacket(Protocol):
@@ -43,3 +45,11 @@ def listen_without_delay(receiver: RTCRtpReceiver) -> None:
     if not hasattr(receiver, name):
         raise AttributeError("This aiortc keeps its jitter buffer elsewhere: pin the version in requirements-engine.in")
     setattr(receiver, name, ArrivalBuffer())
+
+
+def unread_bytes(transport: RTCSctpTransport) -> int:
+    """Return how much of messages that have not come to their end is held; aiortc sets no limit.
+
+    A sender that ignores the advertised window (RFC 9260 section 6.2) could fill the memory with one message.
+    """
+    return WINDOW_BYTES - int(transport._advertised_rwnd)

@@ -1,11 +1,15 @@
 """The seam between a session and whatever writes its replies."""
 
+import textwrap
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from engine.protocol_json import Json
 from engine.synthesis import Voice
+
+# A longer sentence keeps other calls waiting for their voice.
+LONGEST_PIECE_CHARS = 240
 
 
 @dataclass(frozen=True)
@@ -61,3 +65,10 @@ class Responder(Protocol):
     def reply(self, request: ReplyRequest) -> AsyncIterator[ReplyPart]:
         """Yield the parts of one reply; at most one tool call, after any sentences."""
         ...
+
+
+def in_breaths(part: ReplyPart) -> list[ReplyPart]:
+    """Cut a sentence that is too long to be spoken in one piece between words; anything else stays whole."""
+    if not isinstance(part, Sentence) or len(part.text) <= LONGEST_PIECE_CHARS:
+        return [part]
+    return [Sentence(text) for text in textwrap.wrap(part.text, LONGEST_PIECE_CHARS)]

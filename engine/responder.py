@@ -12,6 +12,9 @@ from engine.scripted_tools import choose_tool, tell_result
 LONGEST_COUNT = 30
 LONGEST_SPELLING = 20
 QUOTED_CHARS = 120
+# Patterns that look ahead twice take the cube of a text's length: only its beginning is matched.
+MATCHED_CHARS = 600
+CUE_CHARS = 2000
 
 TOLD = re.compile(
     r"\b(?:say|repeat|read)\b(?: exactly| aloud| this| the following| to the user)*\s*[:,]?\s+(.{2,})", re.I | re.S
@@ -27,8 +30,8 @@ class Heard:
         self.request = request
         self.now = now
         said = [turn.text for turn in request.history if turn.role == "user" and turn.text.strip()]
-        self.words = said[-1].strip() if said else ""
-        self.before = said[-2].strip() if len(said) > 1 else ""
+        self.words = said[-1].strip()[:MATCHED_CHARS] if said else ""
+        self.before = said[-2].strip()[:MATCHED_CHARS] if len(said) > 1 else ""
 
 
 class ScriptedResponder:
@@ -58,7 +61,7 @@ class ScriptedResponder:
         """Return the whole answer as text."""
         heard = Heard(request, self._now())
         if request.cue:
-            return _follow_cue(request.cue, heard)
+            return _follow_cue(request.cue[:CUE_CHARS], heard)
         last = request.history[-1] if request.history else None
         if last is None or last.role == "system" or not heard.words:
             return _greeting(heard)
@@ -83,7 +86,7 @@ def _by_rule(heard: Heard) -> str:
 
 def _follow_cue(cue: str, heard: Heard) -> str:
     """Do what `response.create` asks for: say a quoted text, greet, or say what follows "say"."""
-    quoted = re.search(r"[\"“]([^\"”]{2,})[\"”]", cue)
+    quoted = re.search(r"[\"“]([^\"“”]{2,})[\"”]", cue)
     if quoted:
         return quoted[1].strip()
     told = TOLD.search(cue)

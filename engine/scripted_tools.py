@@ -16,6 +16,7 @@ EMPTY_WORDS = frozenset((
 # fmt: on
 TOPIC_WORDS = {"clock": "time", "forecast": "weather", "temperature": "weather"}
 RESULT_CHARS = 300
+SAID_CHARS = 600
 
 
 def choose_tool(request: ReplyRequest) -> ToolCall | None:
@@ -24,7 +25,7 @@ def choose_tool(request: ReplyRequest) -> ToolCall | None:
     A tool is meant when every telling word of its name was said ("find_book" by "book"), or when
     the session's `tool_choice` insists.
     """
-    said = next((turn.text for turn in reversed(request.history) if turn.role == "user"), "")
+    said = next((turn.text for turn in reversed(request.history) if turn.role == "user"), "")[:SAID_CHARS]
     choice = request.tool_choice
     if not request.tools or choice == "none" or not said:
         return None

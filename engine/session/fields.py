@@ -10,6 +10,8 @@ Check: TypeAlias = Callable[[object, str], object]
 
 MAX_TEXT_CHARS = 65_536
 MAX_NAME_CHARS = 256
+# Copies and JSON text of what is nested deeper would exhaust the interpreter's stack.
+MAX_DEPTH = 32
 
 
 def text(highest: int = MAX_TEXT_CHARS, lowest: int = 0) -> Check:
@@ -121,7 +123,21 @@ def read_fields(value: object, param: str, known: Mapping[str, Check], required:
 
 
 def any_object(value: object, param: str) -> object:
-    """Accept any object, such as a JSON schema."""
+    """Accept any object, such as a JSON schema, that is not nested too deeply."""
     if not isinstance(value, dict):
         raise invalid_value(param, "an object")
+    return anything(value, param)
+
+
+def anything(value: object, param: str) -> object:
+    """Accept any value that is not nested too deeply."""
+    if not _is_shallow(value, MAX_DEPTH):
+        raise invalid_value(param, f"at most {MAX_DEPTH} levels")
     return value
+
+
+def _is_shallow(value: object, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_shallow(entry, levels - 1) for entry in inner)

@@ -11,6 +11,7 @@ from engine.session.errors import ProtocolError, invalid_value, missing_paramete
 from engine.session.fields import MAX_NAME_CHARS, any_object, choice, fields, items, nullable, read_fields, text
 
 MAX_ITEMS = 400
+MAX_CONVERSATION_CHARS = 2_000_000
 CHARS_PER_TOKEN = 4
 USER_MS_PER_TOKEN = 100
 ASSISTANT_MS_PER_TOKEN = 50
@@ -87,11 +88,12 @@ class Entry:
 
 
 class Conversation:
-    """Items by id, in order; the oldest are dropped beyond MAX_ITEMS."""
+    """Items by id, in order; the oldest are dropped beyond MAX_ITEMS or MAX_CONVERSATION_CHARS."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         self._order: list[str] = []
+        self._sizes: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[Entry]:
         return (self._entries[item_id] for item_id in self._order)
@@ -115,8 +117,9 @@ class Conversation:
             place = 0 if after == "root" else self._order.index(after) + 1
         self._order.insert(place, entry.item_id)
         self._entries[entry.item_id] = entry
-        if len(self._order) > MAX_ITEMS:
-            del self._entries[self._order.pop(0)]
+        self._sizes[entry.item_id] = len(json.dumps(entry.item))
+        while len(self._order) > MAX_ITEMS or sum(self._sizes.values()) > MAX_CONVERSATION_CHARS:
+            self._drop(self._order[0])
 
     def find(self, item_id: str) -> Entry | None:
         """Return the entry, or None."""
@@ -132,7 +135,10 @@ class Conversation:
     def delete(self, item_id: str) -> None:
         """Remove an item; raises ProtocolError when there is none."""
         self.get(item_id)
-        del self._entries[item_id]
+        self._drop(item_id)
+
+    def _drop(self, item_id: str) -> None:
+        del self._entries[item_id], self._sizes[item_id]
         self._order.remove(item_id)
 
 

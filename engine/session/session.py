@@ -42,7 +42,18 @@ class Session:
 
     def receive_garbage(self) -> list[Effect]:
         """Answer what is not JSON."""
-        problem = ProtocolError("invalid_json", "The message could not be read as JSON.")
+        return self._report(ProtocolError("invalid_json", "The message could not be read as JSON."))
+
+    def receive_too_much(self) -> list[Effect]:
+        """Answer a client that sends more events than anybody needs, and end its call."""
+        effects = self._report(ProtocolError("rate_limit_exceeded", "Too many events: the call ends."))
+        return [*effects, Close("event_flood")]
+
+    def hear_too_much(self) -> list[Effect]:
+        """Answer audio in an event that comes far faster than it was spoken; it is not heard."""
+        return self._report(ProtocolError("rate_limit_exceeded", "Audio came too fast and was dropped.", "audio"))
+
+    def _report(self, problem: ProtocolError) -> list[Effect]:
         self.state.emit(events.error(problem.as_json(), None))
         return self.state.drain()
 

@@ -1,11 +1,12 @@
 """What the scripted responder says."""
 
+import time
 from datetime import datetime
 
 import pytest
 
 from engine.protocol_json import Json
-from engine.reply import ReplyPart, ReplyRequest, Sentence, ToolCall, Turn
+from engine.reply import LONGEST_PIECE_CHARS, ReplyPart, ReplyRequest, Sentence, ToolCall, Turn, in_breaths
 from engine.responder import ScriptedResponder
 
 NOON = datetime(2026, 5, 4, 15, 7)
@@ -123,3 +124,25 @@ async def test_a_tools_result_is_told() -> None:
 
 async def test_long_answers_come_in_sentences() -> None:
     assert len(await parts_of(ReplyRequest(said("Tell me a story")))) >= 5
+
+
+@pytest.mark.parametrize(
+    "piece", ["count from 1 ", "count to ", "say ", "say" + " " * 100, "“", '"“', "one hundred ", "what "]
+)
+async def test_no_text_keeps_the_responder_busy(piece: str) -> None:
+    text = piece * (65_000 // len(piece))
+    before = time.process_time()
+
+    await parts_of(ReplyRequest(said(text), text))
+    await parts_of(ReplyRequest(said(text), cue=text))
+    await parts_of(ReplyRequest(said(text), tools=(WEATHER,), tool_choice="required"))
+
+    assert time.process_time() - before < 0.5
+
+
+def test_a_sentence_too_long_for_one_breath_is_cut_between_words() -> None:
+    pieces = in_breaths(Sentence("word " * 100))
+
+    assert all(isinstance(piece, Sentence) and len(piece.text) <= LONGEST_PIECE_CHARS for piece in pieces)
+    assert " ".join(piece.text for piece in pieces if isinstance(piece, Sentence)) == ("word " * 100).strip()
+    assert in_breaths(Sentence("Short.")) == [Sentence("Short.")]
