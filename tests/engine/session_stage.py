@@ -1,4 +1,7 @@
-"""A stage for the pure session: plays the models, the voice and the clock, without sockets or threads."""
+"""A stage for the pure session: plays the models, the voice and the clock, without sockets or threads.
+
+Every event that a test causes on it is checked against the official types.
+"""
 
 import itertools
 from collections import Counter
@@ -14,6 +17,7 @@ from engine.session.active_response import SpokenPiece
 from engine.session.effects import Effect, Generate, Recognise, Send
 from engine.session.session import Session
 from engine.session.update import default_session, merge_session
+from tests.engine.official_events import validate
 
 SILENCE = np.zeros(CHUNK_SAMPLES, np.int16)
 SECOND = np.zeros(SPEAK_RATE_HZ, np.int16)
@@ -37,7 +41,10 @@ class Stage:
 
     def run(self, effects: list[Effect]) -> None:
         self.effects += effects
-        self.events += [effect.event for effect in effects if isinstance(effect, Send)]
+        for effect in effects:
+            if isinstance(effect, Send):
+                validate(effect.event)
+                self.events.append(effect.event)
 
     def send(self, event_type: str, **fields: object) -> list[Json]:
         """Send a client event and return the events that it caused."""

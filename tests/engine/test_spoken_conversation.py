@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 
-from openai.types.realtime import RealtimeServerEvent
-from pydantic import TypeAdapter
-
 from engine.audio import Samples
 from engine.protocol_json import Json
 from tests.engine.caller import Caller
+from tests.engine.official_events import validate
 
 VOICE = Callable[[str], Samples]
 SESSION: Json = {
@@ -18,25 +16,6 @@ SESSION: Json = {
         }
     }
 }
-# The official types describe the session of these events as a request, which has no such fields.
-ANSWER_ONLY = ("id", "object", "expires_at")
-
-
-def validate(event: Json) -> None:
-    """Check an event strictly against the official types, unknown fields refused."""
-    bare = {name: value for name, value in event.items() if name != "_at"}
-    if bare["type"] in ("session.created", "session.updated"):
-        bare["session"] = {name: value for name, value in bare["session"].items() if name not in ANSWER_ONLY}
-    model = TypeAdapter(RealtimeServerEvent).validate_python(bare, strict=True)
-    assert model.model_dump(exclude_unset=True, by_alias=True) == bare
-    _refuse_unknown(model)
-
-
-def _refuse_unknown(value: object) -> None:
-    assert not getattr(value, "model_extra", None), value
-    children = vars(value).values() if hasattr(value, "model_fields_set") else value if isinstance(value, list) else ()
-    for child in children:
-        _refuse_unknown(child)
 
 
 def says(word: str) -> Callable[[Json], bool]:
@@ -61,31 +40,6 @@ async def test_a_spoken_question_is_understood_and_answered_aloud(caller: Caller
     assert heard["transcript"] == "Can you count to five?"
     assert done["response"]["output"][0]["content"][0]["transcript"] == "One, two, three, four, five."
     assert caller.first_sound_after(caller.mic.speech_ended_at) > 0
-
-
-async def test_all_events_have_the_official_shape(caller: Caller, user_voice: VOICE) -> None:
-    tool = {"type": "function", "name": "find_book", "parameters": {"type": "object", "properties": {}}}
-    await caller.dial({**SESSION, "tools": [tool]})
-    caller.send("session.update", session={"type": "realtime", "tracing": "auto"})
-    await speak(caller, user_voice("What time is it?"))
-    caller.say_text("Find me a book")
-    caller.send("response.create", response={"output_modalities": ["text"]})
-    call = await caller.wait_for("response.function_call_arguments.done")
-    output = {"type": "function_call_output", "call_id": call["call_id"], "output": '{"copies": 2}'}
-    caller.send("conversation.item.create", item=output)
-    before = len(caller.events)
-    caller.send("response.create", response={"output_modalities": ["text"]})
-    await caller.wait_for("response.output_text.done", before)
-    item_id = (await caller.wait_for("input_audio_buffer.committed"))["item_id"]
-    caller.send("conversation.item.retrieve", item_id=item_id)
-    caller.send("conversation.item.delete", item_id=item_id)
-    caller.send("response.cancel")
-    caller.send("input_audio_buffer.clear")
-    await caller.wait_for("input_audio_buffer.cleared", before)
-
-    for event in caller.events:
-        validate(event)
-    assert len(set(caller.types())) >= 26
 
 
 async def test_a_spoken_interruption_silences_the_engine(caller: Caller, user_voice: VOICE) -> None:
