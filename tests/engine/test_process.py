@@ -13,11 +13,16 @@ import pytest
 from aiohttp import ClientError, ClientSession
 
 from engine.ice import offer_addresses
+from engine.model_files import WHISPER_TINY_EN
+from engine.recognition import MODEL_PACKAGE
 from tests.engine.caller import Caller
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 6
+TABLES = ("tcp", "tcp6", "udp", "udp6")
+# 127.0.0.1 as /proc/net writes it on little-endian machines.
+LOOPBACK = "0100007F"
 
 
 def free_port() -> int:
@@ -27,10 +32,35 @@ def free_port() -> int:
 
 
 async def start(**settings: str) -> asyncio.subprocess.Process:
+    """Start the engine with these variables besides the inherited ones."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("ENGINE_")}
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "engine", cwd=ROOT, env={**environ, **settings}, stderr=asyncio.subprocess.PIPE
     )
+
+
+def sockets_of(pid: int) -> list[tuple[str, int]]:
+    """Return the local address and port of each IP socket that a process has open, from Linux's /proc."""
+    links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    return [
+        (address, port)
+        for table in TABLES
+        for address, port, inode in read_sockets(table)
+        if f"socket:[{inode}]" in links
+    ]
+
+
+def read_sockets(table: str) -> list[tuple[str, int, str]]:
+    """Return address, port and inode of each socket in a table of /proc/net that listens or has no peer."""
+    rows = [line.split() for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
+    unconnected = [row for row in rows if int(row[2].rpartition(":")[2], 16) == 0]
+    local = [(row[1].split(":"), row[9]) for row in unconnected]
+    return [(address, int(port, 16), inode) for (address, port), inode in local]
+
+
+def children_of(pid: int) -> list[str]:
+    lists = [task / "children" for task in Path(f"/proc/{pid}/task").iterdir()]
+    return [child for file in lists for child in file.read_text().split()]
 
 
 async def wait_until_healthy(base_url: str) -> None:
@@ -56,6 +86,7 @@ async def engine_process() -> AsyncIterator[tuple[asyncio.subprocess.Process, st
     await process.communicate()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_the_process_during_a_call(
     engine_process: tuple[asyncio.subprocess.Process, str], number: signal.Signals
@@ -67,6 +98,9 @@ async def test_a_signal_ends_the_process_during_a_call(
     caller.send("response.create")
     await caller.wait_for("output_audio_buffer.started")
 
+    ports = [port for _address, port in sockets_of(process.pid)]
+    children = children_of(process.pid)
+
     before = time.monotonic()
     process.send_signal(number)
     status = await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
@@ -74,6 +108,39 @@ async def test_a_signal_ends_the_process_during_a_call(
 
     assert status == 0
     assert time.monotonic() - before < STOP_TIMEOUT_S
+    assert children == []
+    assert len(ports) >= 2  # HTTP and media
+    assert not any(port in ports for table in TABLES for _address, port, _inode in read_sockets(table))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_every_socket_of_a_call_is_on_loopback(
+    engine_process: tuple[asyncio.subprocess.Process, str],
+) -> None:
+    process, base_url = engine_process
+    offer_addresses()
+    caller = await Caller(base_url).dial()
+
+    addresses = {address for address, _port in sockets_of(process.pid)}
+    await caller.close()
+
+    assert addresses == {LOOPBACK}
+
+
+async def test_a_changed_model_is_told_in_one_line(tmp_path: Path) -> None:
+    model = tmp_path / MODEL_PACKAGE / "model"
+    model.mkdir(parents=True)
+    for name in WHISPER_TINY_EN:
+        (model / name).write_bytes(b"not the model that was checked")
+    (tmp_path / MODEL_PACKAGE / "__init__.py").touch()
+
+    process = await start(ENGINE_PORT=str(free_port()), PYTHONPATH=str(tmp_path))
+    _out, errors = await asyncio.wait_for(process.communicate(), START_TIMEOUT_S)
+
+    assert process.returncode == 2
+    assert errors.decode() == (
+        "engine: The model file model.bin has the wrong SHA-256 digest: it is refused, reinstall it\n"
+    )
 
 
 async def test_a_port_in_use_is_told_in_one_line(engine_process: tuple[asyncio.subprocess.Process, str]) -> None:
