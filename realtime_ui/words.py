@@ -24,6 +24,8 @@ PAGE_WORDS: dict[str, str | Promise] = {
     "live_speaking_line": _("Talk over it to interrupt."),
     "live_muted": _("You are muted"),
     "live_muted_line": _("Press M or Unmute to be heard."),
+    "live_unheard": _("Microphone disconnected"),
+    "live_unheard_line": _("Type below, or plug it in and start again."),
     "live_unstable": _("Connection interrupted"),
     "live_unstable_line": _("Waiting for it to come back…"),
     "looking_up": _("Looking up: {tool}…"),

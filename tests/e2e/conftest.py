@@ -150,7 +150,8 @@ def open_page(launch: Launch, site: Site, sign_in: Callable[[Site], StorageState
         **context: object,
     ) -> Page:
         permissions = ["microphone"] if allow else []
-        options = cast("dict[str, Any]", {"base_url": at.url, "permissions": permissions, **context})
+        calm = {"reduced_motion": "reduce"}  # the orb's motion would take the processor from the speech
+        options = cast("dict[str, Any]", {"base_url": at.url, "permissions": permissions, **calm, **context})
         if signed_in:
             options["storage_state"] = sign_in(at)
         page = launch(microphone).new_context(**options).new_page()

@@ -2,6 +2,7 @@
 // state it goes through with its time. Observes only.
 (() => {
   const tracks = [];
+  globalThis.spiedTracks = tracks;
   const connections = [];
   const contexts = [];
   const states = [];

@@ -1,12 +1,13 @@
 """No finding of axe-core and no sideways scroll, on each page, in each state, light and dark, wide and narrow."""
 
+import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.e2e.conftest import OpenPage
 from tests.e2e.site import ROOT
@@ -23,8 +24,8 @@ from tests.e2e.voice_page import (
 
 AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text()
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-NARROW = {"width": 320, "height": 640}
-WIDE = {"width": 1280, "height": 800}
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+VIEWPORTS: tuple[ViewportSize, ...] = ({"width": 1280, "height": 800}, {"width": 320, "height": 640})
 
 
 def findings(voice: Page) -> list[tuple[str, str]]:
@@ -34,9 +35,12 @@ def findings(voice: Page) -> list[tuple[str, str]]:
     return [(found["id"], ", ".join(str(node["target"]) for node in found["nodes"])) for found in report["violations"]]
 
 
-def assert_fine(voice: Page) -> None:
-    assert findings(voice) == []
-    assert voice.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+def assert_fine_in_every_dress(voice: Page) -> None:
+    for scheme, viewport in itertools.product(SCHEMES, VIEWPORTS):
+        voice.emulate_media(color_scheme=scheme)
+        voice.set_viewport_size(viewport)
+        assert findings(voice) == [], (scheme, viewport)
+        assert voice.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, (scheme, viewport)
 
 
 def idle(voice: Page) -> None:
@@ -91,34 +95,27 @@ def failed(voice: Page) -> None:
 STATES = [idle, preparing, talking, interrupted, muted, ended, blocked, failed]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("reach", STATES, ids=lambda reach: reach.__name__)
-def test_the_voice_page_is_accessible(
-    open_page: OpenPage, silence: Path, reach: Callable[[Page], None], scheme: Literal["light", "dark"]
-) -> None:
-    voice = open_page(silence, color_scheme=scheme, viewport=WIDE)
+def test_the_voice_page_is_accessible(open_page: OpenPage, silence: Path, reach: Callable[[Page], None]) -> None:
+    voice = open_page(silence)
     reach(voice)
-    assert_fine(voice)
-    voice.set_viewport_size({"width": NARROW["width"], "height": NARROW["height"]})
-    assert_fine(voice)
+    assert_fine_in_every_dress(voice)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_pages_for_anybody_are_accessible(open_page: OpenPage, viewport: dict[str, int], scheme: str) -> None:
-    login = open_page(signed_in=False, color_scheme=scheme, viewport=viewport)
-    assert_fine(login)
+def test_pages_for_anybody_are_accessible(open_page: OpenPage) -> None:
+    login = open_page(signed_in=False)
+    assert_fine_in_every_dress(login)
     login.get_by_label("Name").fill("demo")
     login.get_by_label("Password").fill("wrong")
     login.get_by_role("button", name="Sign in").click()
     expect(login.get_by_role("alert")).not_to_be_empty()
-    assert_fine(login)
+    assert_fine_in_every_dress(login)
     for path in ("/accounts/signup/", "/there-is-nothing-here"):
         login.goto(path)
-        assert_fine(login)
+        assert_fine_in_every_dress(login)
 
 
 def test_nothing_moves_for_who_wants_less_motion(open_page: OpenPage, silence: Path) -> None:
-    voice = open_page(silence, reduced_motion="reduce")
+    voice = open_page(silence)
     talking(voice)
     assert voice.evaluate("document.getAnimations().length") == 0

@@ -190,6 +190,15 @@ def test_cancel_stops_what_was_begun(open_page: OpenPage, silence: Path, site: S
     wait_for("no call to stay open", lambda: site.rows("SELECT 1 FROM relay_call WHERE ended_at IS NULL") == [], site)
 
 
+def test_a_microphone_that_is_unplugged_is_told_and_typing_goes_on(open_page: OpenPage, silence: Path) -> None:
+    voice = open_page(silence)
+    start(voice)
+    voice.evaluate("() => spiedTracks[0].dispatchEvent(new Event('ended'))")
+    expect_headline(voice, "Microphone disconnected")
+    write(voice, "count to three")
+    expect(turns(voice, "assistant")).to_contain_text(["One, two, three."])
+
+
 def test_a_reply_that_the_browser_keeps_silent_can_be_played(open_page: OpenPage) -> None:
     voice = open_page()
     voice.evaluate(

@@ -28,7 +28,7 @@ CONNECTED_WITHIN_MS = 1500
 
 
 def test_a_spoken_question_gets_a_spoken_answer(open_page: OpenPage, speech: Speech, site: Site) -> None:
-    voice = open_page(speech((2.5, "Please count to five.")))
+    voice = open_page(speech((2.5, "Please count to five.")), reduced_motion="no-preference")
     start(voice)
     wait_until_sounding(voice)
     expect(conversation(voice)).to_contain_text(re.compile("count to (five|5)", re.I))

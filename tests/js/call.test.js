@@ -216,6 +216,14 @@ test('a connection that falters is told, and that it is back', async () => {
   assert.equal(world.call.part, 'listening');
 });
 
+test('a microphone that goes away is told, but not over a reply', async () => {
+  await openTo(world, 'live');
+  world.source.onLost();
+  assert.equal(world.call.part, 'unheard');
+  world.listeners.onEvent({ type: 'output_audio_buffer.started' });
+  assert.equal(world.call.part, 'speaking');
+});
+
 test('words that find the channel closed are not said to be sent', async () => {
   await openTo(world, 'live');
   world.link.send = () => {

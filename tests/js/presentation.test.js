@@ -30,6 +30,7 @@ const ROWS = [
   [{ state: 'live', part: 'thinking' }, 'Thinking…', ['End call', 'Mute', 'Stop reply']],
   [{ state: 'live', part: 'speaking' }, 'Speaking', ['End call', 'Mute', 'Stop reply']],
   [{ state: 'live', part: 'muted', muted: true }, 'You are muted', ['End call', 'Stop reply', 'Unmute']],
+  [{ state: 'live', part: 'unheard' }, 'Microphone disconnected', ['End call', 'Mute', 'Stop reply']],
   [{ state: 'live', part: 'unstable' }, 'Connection interrupted', ['End call', 'Mute', 'Stop reply']],
   [{ state: 'live', typing: true }, 'Type your question', ['End call', 'Stop reply']],
   [{ state: 'failed', failure: { code: 'connection_lost' } }, 'Connection lost', ['Try again']],

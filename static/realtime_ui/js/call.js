@@ -48,6 +48,7 @@ export class Call extends EventTarget {
     this.muted = false;
     this.slow = false;
     this.unstable = false;
+    this.microphoneLost = false;
     /** @type {Readonly<import('./live_part.js').Activity>} */
     this.activity = QUIET;
     /** @type {import('./microphone_errors.js').MicrophoneProblem|''} */
@@ -61,7 +62,9 @@ export class Call extends EventTarget {
 
   /** One word for what goes on in a live call. */
   get part() {
-    return this.unstable ? 'unstable' : livePart(this.activity, this.muted);
+    if (this.unstable) return 'unstable';
+    const part = livePart(this.activity, this.muted);
+    return part === 'listening' && this.microphoneLost ? 'unheard' : part;
   }
 
   get canStopReply() {
@@ -157,6 +160,7 @@ export class Call extends EventTarget {
     this.muted = false;
     this.slow = false;
     this.unstable = false;
+    this.microphoneLost = false;
     this.activity = QUIET;
     this.problem = '';
     this.failure = null;
@@ -168,6 +172,7 @@ export class Call extends EventTarget {
   /** @param {Attempt} attempt @param {string} agent @param {boolean} typing */
   async #make(attempt, agent, typing) {
     const source = attempt.keepSource(typing ? this.parts.openSilence() : await this.parts.openMicrophone());
+    source.onLost = () => attempt.over || this.#noteMicrophoneLost();
     this.#move('microphone_ready');
     await Promise.race([this.#farewell, pause(FAREWELL_MS)]);
     attempt.check(null);
@@ -259,6 +264,11 @@ export class Call extends EventTarget {
   #noteSlow(attempt) {
     if (attempt.over) return;
     this.slow = true;
+    this.#changed();
+  }
+
+  #noteMicrophoneLost() {
+    this.microphoneLost = true;
     this.#changed();
   }
 

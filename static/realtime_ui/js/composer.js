@@ -55,6 +55,7 @@ export class Composer {
     const left = this.box.maxLength - length;
     this.button.disabled = !this.isLive || !this.box.value.trim();
     const hint = this.isLive ? this.words('type_hint_live') : this.words('type_hint_idle');
+    this.hint.dataset.kind = this.isLive && length < COUNT_FROM_CHARS ? 'keys' : 'state';
     this.hint.textContent = length >= COUNT_FROM_CHARS ? this.words('characters_left', { n: left }) : hint;
     // The rows follow the text, since a style attribute is not allowed here.
     this.box.rows = Math.min(5, 1 + (this.box.value.match(/\n/g)?.length ?? 0) + Math.floor(length / 60));

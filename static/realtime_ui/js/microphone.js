@@ -6,7 +6,7 @@ import { MicrophoneError, problemOf } from './microphone_errors.js';
 /** @type {MediaTrackConstraints} */
 const CONSTRAINTS = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 
-/** @typedef {{stream: MediaStream, free: () => void}} SoundSource */
+/** @typedef {{stream: MediaStream, free: () => void, onLost?: () => void}} SoundSource onLost: set by whoever uses it; called when the device goes away by itself */
 
 /**
  * Ask for the microphone.
@@ -18,7 +18,10 @@ export async function openMicrophone() {
   if (!navigator.mediaDevices?.getUserMedia) throw new MicrophoneError('unsupported');
   try {
     const stream = await askFor(CONSTRAINTS);
-    return { stream, free: () => stopTracks(stream) };
+    /** @type {SoundSource} */
+    const source = { stream, free: () => stopTracks(stream) };
+    for (const track of stream.getTracks()) track.addEventListener('ended', () => source.onLost?.());
+    return source;
   } catch (error) {
     throw new MicrophoneError(problemOf(error));
   }

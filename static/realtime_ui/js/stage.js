@@ -39,7 +39,6 @@ export class Stage {
   #say(view) {
     setText(this.headline, view.headline);
     setText(this.line, view.line);
-    this.line.hidden = !view.line;
     setText(/** @type {HTMLElement} */ (this.reference.querySelector('code')), view.reference);
     this.reference.hidden = !view.reference;
     setText(this.status, view.isAlert ? '' : view.headline);

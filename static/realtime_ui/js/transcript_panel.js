@@ -25,6 +25,8 @@ export class TranscriptPanel {
     this.articles = new Map();
     this.sticks = true;
     this.list.addEventListener('scroll', () => this.#noteScroll());
+    // A phone's keyboard takes room away from below.
+    new ResizeObserver(() => this.sticks && this.#toBottom()).observe(this.list);
     this.jump.addEventListener('click', () => this.#toBottom());
   }
 
