@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from engine.calls import CallRegistry, TooManyCalls, new_id
 from engine.http_errors import HttpError, envelope
@@ -158,6 +159,8 @@ async def answer_in_envelope(request: web.Request, handler: Handler) -> web.Stre
         answer = envelope(HttpError(400, problem.code, problem.message, problem.param))
     except web.HTTPRequestEntityTooLarge:
         answer = envelope(HttpError(413, "request_too_large", f"The body is larger than {MAX_BODY_BYTES} bytes."))
+    except web.RequestPayloadError:
+        answer = envelope(HttpError(400, "invalid_body", "The body broke off or is not encoded as its headers say."))
     except web.HTTPException as problem:
         answer = envelope(HttpError(problem.status, "invalid_url", f"{request.method} is not possible here."))
     except Exception:
@@ -201,7 +204,7 @@ def _parse_json(raw: bytes | str, what: str) -> object:
 async def _read_multipart(request: web.Request) -> tuple[Json, bytes]:
     try:
         form = await request.post()
-    except (ValueError, RuntimeError, AssertionError) as exc:
+    except (ValueError, LookupError, RuntimeError, AssertionError, HttpProcessingError) as exc:
         raise HttpError(400, "invalid_multipart", "The multipart body could not be read.") from exc
     for name in form:
         if name not in ("sdp", "session"):

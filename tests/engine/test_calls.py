@@ -1,6 +1,7 @@
 """POST /v1/realtime/calls in both forms, hang-up, models, health."""
 
 import asyncio
+import gzip
 import json
 
 import pytest
@@ -127,6 +128,39 @@ async def test_a_garbled_form_is_refused(base_url: str) -> None:
     answer, _text = await post(base_url, "/v1/realtime/calls", b"--y\r\nno form at all", headers)
 
     assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b'Content-Disposition: form-data; name="sdp"\r\nContent-Type: text/plain; charset=nope\r\n\r\nv=0\r\n--x--',
+        b'Content-Disposition: form-data; name="sdp"\r\nContent-Transfer-Encoding: nope\r\n\r\nv=0\r\n--x--',
+        b'Content-Disposition: form-data; name="sdp"\r\n\r\n\xff\xfe\r\n--x--',
+        b"Content-Dis",
+    ],
+)
+async def test_a_form_whose_part_cannot_be_read_is_refused(base_url: str, part: bytes) -> None:
+    headers = {**KEY, "Content-Type": "multipart/form-data; boundary=x"}
+
+    answer, text = await post(base_url, "/v1/realtime/calls", b"--x\r\n" + part, headers)
+
+    assert (answer.status, code_of(text)) == (400, "invalid_multipart")
+
+
+async def test_a_body_that_is_not_compressed_as_it_says_is_refused(base_url: str) -> None:
+    headers = {**KEY, **SDP, "Content-Encoding": "gzip"}
+
+    answer, text = await post(base_url, "/v1/realtime/calls", b"no gzip", headers)
+
+    assert (answer.status, code_of(text)) == (400, "invalid_body")
+
+
+async def test_a_small_body_that_unpacks_to_a_huge_one_is_refused(base_url: str) -> None:
+    headers = {**KEY, **SDP, "Content-Encoding": "gzip"}
+
+    answer, text = await post(base_url, "/v1/realtime/calls", gzip.compress(bytes(50_000_000)), headers)
+
+    assert (answer.status, code_of(text)) == (413, "request_too_large")
 
 
 async def test_one_call_too_many_is_told_to_come_back(base_url: str) -> None:
