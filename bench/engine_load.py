@@ -117,7 +117,8 @@ def figures_of(idle: Use, steps: list[Step], talks: list[Step]) -> dict[str, flo
     figures["core_percent_per_call_talk"] = round(100 * talks[-1].core / talks[-1].calls, 1)
     for step in talks:
         waits = step.outcome.waits_ms
-        figures[f"turn_p50_ms_at_{step.calls}"] = round(statistics.median(waits)) if waits else float("nan")
+        if waits:
+            figures[f"turn_p50_ms_at_{step.calls}"] = round(statistics.median(waits))
     figures["conversations_per_core"] = _carried(talks)
     return figures
 

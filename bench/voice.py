@@ -250,9 +250,11 @@ def figures_of(connects: list[float], turns: list[Turns], words: Words) -> dict[
 
 
 def percentile(values: list[float], percent: int) -> float:
-    """Return a percentile, rounded to whole milliseconds; not a number when nothing could be measured."""
+    """Return a percentile, rounded to whole milliseconds; ends the program when there is nothing to take it of."""
+    if not values:
+        raise SystemExit("Nothing could be measured: the engine took no question for exactly one turn.")
     if len(values) < 2:
-        return round(values[0]) if values else float("nan")
+        return round(values[0])
     return round(statistics.quantiles(values, n=100, method="inclusive")[percent - 1])
 
 
@@ -272,8 +274,8 @@ def report(connects: list[float], turns: list[Turns], words: Words) -> None:
 
 
 def _row(name: str, values: list[float]) -> None:
-    least, most = (round(min(values)), round(max(values))) if values else ("-", "-")
-    print(f"{name:44} {len(values):4} {percentile(values, 50):7} {percentile(values, 90):7} {least:>7} {most:>7}")
+    p50, p90 = percentile(values, 50), percentile(values, 90)
+    print(f"{name:44} {len(values):4} {p50:7} {p90:7} {round(min(values)):7} {round(max(values)):7}")
 
 
 if __name__ == "__main__":
