@@ -2,11 +2,12 @@
 // state it goes through with its time. Observes only.
 (() => {
   const tracks = [];
-  globalThis.spiedTracks = tracks;
+  const channels = [];
   const connections = [];
   const contexts = [];
   const states = [];
   let asked = 0;
+  Object.assign(globalThis, { spiedTracks: tracks, spiedChannels: channels });
 
   const { mediaDevices } = navigator;
   if (mediaDevices) {
@@ -25,7 +26,13 @@
         list.push(this);
       }
     };
-  globalThis.RTCPeerConnection = keeping(RTCPeerConnection, connections);
+  globalThis.RTCPeerConnection = class extends keeping(RTCPeerConnection, connections) {
+    createDataChannel(...given) {
+      const channel = super.createDataChannel(...given);
+      channels.push(channel);
+      return channel;
+    }
+  };
   globalThis.AudioContext = keeping(AudioContext, contexts);
 
   const liveTracks = () => tracks.filter((track) => track.readyState === 'live');

@@ -79,6 +79,14 @@ def test_a_hang_up_by_the_other_side_is_noticed_at_once(open_page: OpenPage, sil
     assert site.last_call("state, end_reason") == ("ended", "hung_up")
 
 
+def test_a_data_channel_that_closes_alone_ends_the_call(open_page: OpenPage, silence: Path) -> None:
+    voice = open_page(silence)
+    start(voice)
+    voice.evaluate("() => spiedChannels[0].close()")
+    expect_headline(voice, "Connection lost", timeout_ms=3000)
+    expect_held(voice, tracks=0, connections=0, contexts=0)
+
+
 def test_without_key_and_engine_the_page_says_what_to_set(open_page: OpenPage, tmp_path: Path) -> None:
     bare = start_processes(tmp_path, ("web",), LOCAL_ENGINE="false")
     voice = open_page(at=bare)
