@@ -1,11 +1,13 @@
 """Sample rates, frames and conversions of the engine's audio. Knows no models and no sockets."""
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from av import AudioFrame, AudioResampler, CodecContext
+from av import AudioFrame, CodecContext
 from av.audio.codeccontext import AudioCodecContext
+from av.filter import Graph
 
 Samples: TypeAlias = npt.NDArray[np.int16]
 FloatSamples: TypeAlias = npt.NDArray[np.float32]
@@ -45,14 +47,12 @@ class ChunkSplitter:
     """Turn audio frames of any rate and layout into 16 kHz mono chunks of a fixed length."""
 
     def __init__(self) -> None:
-        self._resampler = AudioResampler(format="s16", layout="mono", rate=LISTEN_RATE_HZ)
+        self._resampler = Resampler(LISTEN_RATE_HZ)
         self._rest: Samples = np.zeros(0, np.int16)
 
     def push_frame(self, frame: AudioFrame) -> list[Samples]:
         """Add a decoded frame and return the chunks that it completes."""
-        frame.pts = None
-        parts = [part.to_ndarray().reshape(-1) for part in self._resampler.resample(frame)]
-        return self.push(np.concatenate(parts) if parts else np.zeros(0, np.int16))
+        return self.push(self._resampler.push(frame))
 
     def push_pcm(self, pcm: bytes, rate_hz: int) -> list[Samples]:
         """Add raw 16-bit little-endian mono samples; a trailing odd byte is dropped."""
@@ -78,13 +78,64 @@ def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
     """Resample a whole stretch of mono audio."""
     if from_hz == to_hz or not len(samples):
         return samples
-    resampler = AudioResampler(format="s16", layout="mono", rate=to_hz)
-    parts = [*resampler.resample(frame_from(samples, from_hz)), *resampler.resample(None)]
-    return np.concatenate([part.to_ndarray().reshape(-1) for part in parts])
+    resampler = Resampler(to_hz)
+    return np.concatenate([resampler.push(frame_from(samples, from_hz)), resampler.push(None)])
+
+
+class Resampler:
+    """Turn frames of one rate and layout into mono samples of another rate.
+
+    PyAV's own AudioResampler starts a thread for each core and keeps them as long as it lives.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._graph: Graph | None = None
+
+    def push(self, frame: AudioFrame | None) -> Samples:
+        """Return the samples that a frame yields, or, for None, the ones still held."""
+        if self._graph is None:
+            if frame is None:
+                return np.zeros(0, np.int16)
+            self._graph = self._build(frame)
+        if frame is not None:
+            frame.pts = None
+        self._graph.push(frame)
+        parts = [part.to_ndarray().reshape(-1) for part in self._pull(self._graph)]
+        return np.concatenate(parts) if parts else np.zeros(0, np.int16)
+
+    def _build(self, frame: AudioFrame) -> Graph:
+        graph = Graph()
+        graph.threads = 1
+        source = graph.add(
+            "abuffer",
+            sample_rate=str(frame.sample_rate),
+            sample_fmt=frame.format.name,
+            channel_layout=frame.layout.name,
+        )
+        wanted = graph.add("aformat", sample_rates=str(self._rate_hz), sample_fmts="s16", channel_layouts="mono")
+        sink = graph.add("abuffersink")
+        source.link_to(wanted)
+        wanted.link_to(sink)
+        graph.configure()
+        return graph
+
+    @staticmethod
+    def _pull(graph: Graph) -> Iterator[AudioFrame]:
+        while True:
+            try:
+                frame = graph.pull()
+            except (BlockingIOError, EOFError):
+                return
+            assert isinstance(frame, AudioFrame)
+            yield frame
 
 
 class OpusEncoder:
-    """Encode one stretch of speech, frame by frame: 20 ms of 24 kHz mono each."""
+    """Encode one stretch of speech, frame by frame: 20 ms of 24 kHz mono each.
+
+    PyAV resamples inside, with a thread for each core, as long as the encoder lives.
+    """
 
     def __init__(self) -> None:
         codec = CodecContext.create("libopus", "w")

@@ -54,7 +54,7 @@ class OutTrack(MediaStreamTrack):
         self._queue: deque[_Frame] = deque()
         self._sent_frames = 0
         self._next_at: float | None = None
-        self._encoder = OpusEncoder()
+        self._encoder: OpusEncoder | None = None
         self._playing = ""
         self._played_ms = 0
         self.is_held = False
@@ -73,6 +73,12 @@ class OutTrack(MediaStreamTrack):
         """Drop all that is queued: the next packet is silence."""
         self._queue.clear()
         self.is_held = False
+        self._encoder = None
+
+    def stop(self) -> None:
+        """End the track and drop what it holds."""
+        super().stop()
+        self.clear()
 
     async def recv(self) -> "Packet[Stream]":
         """Return the next 20 ms when they are due."""
@@ -96,16 +102,17 @@ class OutTrack(MediaStreamTrack):
         while self._queue and not self.is_held:
             frame = self._queue.popleft()
             if frame.samples is None:
+                self._encoder = None
                 self._listener.playback_ended(frame.response_id)
                 continue
             self._note(frame.response_id)
+            self._encoder = self._encoder or OpusEncoder()
             return self._encoder.encode(frame.samples)
         return SILENCE
 
     def _note(self, response_id: str) -> None:
         if self._playing != response_id:
             self._playing, self._played_ms = response_id, 0
-            self._encoder = OpusEncoder()
             self._listener.playback_started(response_id)
         self._played_ms += FRAME_MS
         self._listener.played(response_id, self._played_ms)

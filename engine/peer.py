@@ -178,6 +178,7 @@ class Peer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._flush()
+        self._out_track.stop()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._connection.close()

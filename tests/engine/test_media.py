@@ -1,7 +1,9 @@
 """Audio out and in: pace, marks, trimming, buffers, ICE addresses."""
 
+import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import aioice.ice
 import numpy as np
@@ -14,12 +16,14 @@ from av.packet import Packet
 from engine.audio import (
     CHUNK_SAMPLES,
     FRAME_SAMPLES,
+    LISTEN_RATE_HZ,
     SPEAK_RATE_HZ,
     ChunkSplitter,
     OpusEncoder,
     Samples,
     frame_from,
     level_of,
+    resample,
 )
 from engine.ice import offer_addresses
 from engine.out_track import SILENCE, OutTrack
@@ -51,6 +55,10 @@ class RtpPacket:
 def tone(length_ms: int, rate_hz: int = SPEAK_RATE_HZ) -> Samples:
     times = np.arange(rate_hz * length_ms // 1000) / rate_hz
     return (8000 * np.sin(2 * np.pi * 220 * times)).astype(np.int16)
+
+
+def count_threads() -> int:
+    return len(list(Path("/proc/self/task").iterdir()))
 
 
 async def test_an_idle_track_sends_silence_at_a_steady_pace() -> None:
@@ -105,6 +113,34 @@ def test_each_frame_becomes_one_packet_that_sounds_alike() -> None:
     heard = [frame.to_ndarray().astype(np.int16) for packet in packets for frame in decoder.decode(Packet(packet))]
     assert len(heard) == len(packets) == 25
     assert level_of(np.concatenate(heard, axis=1).reshape(-1)) == pytest.approx(level_of(speech), rel=0.15)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_a_call_that_says_nothing_has_no_threads_for_sound() -> None:
+    before = count_threads()
+    splitters = [ChunkSplitter() for _ in range(10)]
+    tracks = [OutTrack(Listener()) for _ in range(9)]
+    for splitter in splitters:
+        splitter.push_frame(frame_from(tone(20, 48_000), 48_000))
+    for place, track in enumerate(tracks):
+        track.play("resp_1", tone(20 if place < 3 else 400))
+        track.end_of_speech("resp_1")
+        await track.recv()
+    for track in tracks[:3]:
+        await track.recv()
+    for track in tracks[3:6]:
+        track.clear()
+    for track in tracks[6:]:
+        track.stop()
+
+    assert count_threads() == before
+
+
+def test_a_stretch_keeps_its_length_and_pitch_when_resampled() -> None:
+    resampled = resample(tone(1000), SPEAK_RATE_HZ, LISTEN_RATE_HZ)
+
+    assert len(resampled) == LISTEN_RATE_HZ
+    assert int(np.argmax(np.abs(np.fft.rfft(resampled)))) == 220
 
 
 def test_a_short_last_frame_is_padded() -> None:
