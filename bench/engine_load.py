@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Measure what calls cost the local engine: memory, processor time, and how many one core carries.
 
-    .venv/bin/python bench/engine_load.py            # about four minutes
-    .venv/bin/python bench/engine_load.py --quick    # about one
+    .venv/bin/python bench/engine_load.py            # about six minutes
+    .venv/bin/python bench/engine_load.py --quick    # about one and a half
 
 The engine is pinned to one core where the system allows it; the callers run in a process of their own, which
 neither encodes nor decodes sound. Ends with one line of JSON.
@@ -48,7 +48,7 @@ class Step:
 def main() -> None:
     """Measure, print a table and then the figures as JSON."""
     parser = argparse.ArgumentParser(description="Measure what calls cost the local engine.")
-    parser.add_argument("--quick", action="store_true", help="short steps, fewer of them: about a minute")
+    parser.add_argument("--quick", action="store_true", help="short steps, fewer of them")
     parser.add_argument("--calls", type=int, nargs="+", metavar="N", help="how many calls to try at once")
     parser.add_argument("--seconds", type=float, help="length of each step (10; 30 for conversations)")
     options = parser.parse_args()
@@ -62,7 +62,7 @@ def main() -> None:
 async def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     counts = options.calls or ([1, 10] if options.quick else [1, 5, 8, 10, 12, 15])
     short_s = options.seconds or (5.0 if options.quick else 10.0)
-    long_s = options.seconds or (12.0 if options.quick else 30.0)
+    long_s = options.seconds or (20.0 if options.quick else 30.0)
     async with engine(folder, core=0, ENGINE_MAX_CALLS=str(MOST_CALLS)) as running:
         await asyncio.sleep(SETTLE_S)
         idle = read_use(running.pid)
