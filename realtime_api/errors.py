@@ -23,6 +23,7 @@ class CodedError(Exception):
         retry_after_ms: int | None = None,
         upstream_status: int | None = None,
         context: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
         self.message = message or self.default_message
         if suggested_action:
@@ -30,6 +31,7 @@ class CodedError(Exception):
         self.retry_after_ms = retry_after_ms
         self.upstream_status = upstream_status
         self.context = context or {}
+        self.headers = headers or {}  # further fields of the HTTP answer
         super().__init__(self.message)
 
 
@@ -67,6 +69,24 @@ class UpstreamBadAnswer(UpstreamError):
     fate_unknown = True
 
 
+class UpstreamTlsFailed(UpstreamError):
+    """The upstream could not prove who it is: nothing was sent to it, and an administrator should look."""
+
+    code = "upstream_tls"
+    default_message = "The voice service's certificate could not be verified."
+    suggested_action = "An administrator must check OPENAI_BASE_URL, the server's clock and its certificates."
+
+
+class NoClientSecret(UpstreamBadAnswer):
+    """The upstream's answer to a mint held no usable secret."""
+
+    code = "token_generation_failed"
+    title = "Token Generation Failed"
+    status = 500
+    default_message = "no ephemeral key in response"
+    suggested_action = "Check the API key and the endpoint's availability."
+
+
 class UpstreamTimeout(UpstreamError):
     """The upstream did not answer within the deadline."""
 
@@ -83,6 +103,16 @@ class UpstreamAuthFailed(UpstreamError):
     title = "The voice service refused this server"
     default_message = "The voice service did not accept the server's key."
     suggested_action = "An administrator must check OPENAI_API_KEY and restart the server."
+
+
+class ClientSecretRefused(UpstreamError):
+    """The upstream refused the caller's own client secret: expired, revoked or never minted."""
+
+    code = "ephemeral_key_expired"
+    title = "The session's key is no longer valid"
+    status = 401
+    default_message = "The voice service no longer accepts this client secret."
+    suggested_action = "Request a new client secret and connect again."
 
 
 class UpstreamRateLimited(UpstreamError):

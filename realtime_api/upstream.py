@@ -1,4 +1,4 @@
-"""The upstream's calls over HTTP: make one, end one. Turns every failure into one of `realtime_api.errors`.
+"""The upstream over HTTP: mint a client secret, make a call, end one. Every failure becomes a `realtime_api.errors`.
 
 Asynchronous (aiohttp) for the hot routes, `requests` for the worker and commands, one set of rules for both:
 no environment proxies or netrc, no redirects, no cookies, capped answers, a total deadline. A create is never
@@ -7,15 +7,17 @@ repeated, since its fate would be unknown.
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import requests
 
 from realtime_api import errors
+from realtime_api.client_secrets import has_form
 from realtime_api.sdp import check_answer
 from realtime_api.session import SessionConfig
 
@@ -23,6 +25,7 @@ MAX_ANSWER_BYTES: Final = 262_144
 CONNECT_TIMEOUT_S: Final = 3.0
 POOL_SIZE: Final = 256
 CALL_LOCATION: Final = re.compile(r"(?:.*/)?calls/([A-Za-z0-9_-]{1,128})/?")
+LAST_EXPIRY: Final = 4_102_444_800  # the year 2100; a later one is no time that a database keeps
 RETRY_AFTER_S: Final = (1, 120)
 # What the upstream says about the caller's request keeps its status; everything else is ours to explain.
 CALLERS_FAULTS: Final = frozenset({400, 404, 409, 413, 422})
@@ -53,6 +56,19 @@ class CreatedCall:
     request_id: str
 
 
+@dataclass(frozen=True)
+class MintedSecret:
+    """A client secret of the upstream's own. expires_at: Unix seconds. session: as it was granted."""
+
+    value: str
+    expires_at: int
+    session: dict[str, Any]
+    request_id: str
+
+    def __repr__(self) -> str:
+        return f"MintedSecret(expires_at={self.expires_at})"
+
+
 def open_http() -> aiohttp.ClientSession:
     """Return the HTTP session that one event loop keeps for the upstream; the caller closes it."""
     return aiohttp.ClientSession(
@@ -61,6 +77,51 @@ def open_http() -> aiohttp.ClientSession:
         trust_env=False,
         auto_decompress=False,
     )
+
+
+async def create_client_secret(
+    http: aiohttp.ClientSession, upstream: Upstream, *, session: SessionConfig, ttl_s: int, safety_identifier: str
+) -> MintedSecret:
+    """Ask the upstream for a client secret of `ttl_s` seconds (10 to 7200) with the server's key.
+
+    Raises UpstreamError subclasses; one whose fate is unknown may have minted.
+    """
+    body = {"expires_after": {"anchor": "created_at", "seconds": ttl_s}, "session": session}
+    headers = upstream.headers() | {
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+        "OpenAI-Safety-Identifier": safety_identifier,
+    }
+    raw_body = json.dumps(body).encode()
+    status, answer_headers, answer = await _post(
+        http, upstream, "/realtime/client_secrets", data=raw_body, headers=headers
+    )
+    if status != HTTPStatus.OK:
+        raise failure(status, answer_headers, answer)
+    return _read_minted_secret(answer_headers, answer)
+
+
+async def create_call_with_secret(
+    http: aiohttp.ClientSession, upstream: Upstream, *, offer_sdp: str, value: str
+) -> CreatedCall:
+    """Make a call as the holder of a client secret that the upstream minted; its session was fixed then.
+
+    Raises ClientSecretRefused when the upstream no longer takes the secret, else UpstreamError subclasses.
+    """
+    headers = {
+        "Authorization": f"Bearer {value}",
+        "Content-Type": "application/sdp",
+        "Accept": "application/sdp",
+        "Accept-Encoding": "identity",
+    }
+    status, answer_headers, body = await _post(
+        http, upstream, "/realtime/calls", data=offer_sdp.encode(), headers=headers
+    )
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise errors.ClientSecretRefused(upstream_status=status)
+    if status != HTTPStatus.CREATED:
+        raise failure(status, answer_headers, body)
+    return _read_created_call(answer_headers, body)
 
 
 async def create_call(
@@ -102,8 +163,8 @@ def hang_up_sync(upstream: Upstream, call_id: str) -> bool:
                 stream=True,
             )
             body = answer.raw.read(MAX_ANSWER_BYTES)
-    except requests.exceptions.ConnectTimeout as exc:
-        raise errors.UpstreamTimeout() from exc
+    except requests.exceptions.SSLError as exc:
+        raise errors.UpstreamTlsFailed() from exc
     except requests.exceptions.Timeout as exc:
         raise errors.UpstreamTimeout() from exc
     except requests.exceptions.RequestException as exc:
@@ -116,7 +177,7 @@ async def _post(
     upstream: Upstream,
     path: str,
     *,
-    data: aiohttp.FormData | None,
+    data: aiohttp.FormData | bytes | None,
     headers: dict[str, str],
 ) -> tuple[int, Mapping[str, str], bytes]:
     """Post once. The deadline covers connecting, the headers and the whole body together."""
@@ -126,10 +187,10 @@ async def _post(
             upstream.base_url + path, data=data, headers=headers, timeout=timeout, allow_redirects=False
         ) as answer:
             return answer.status, answer.headers, await _read_capped(answer.content)
-    except aiohttp.ConnectionTimeoutError as exc:
-        raise errors.UpstreamTimeout() from exc
     except TimeoutError as exc:
         raise errors.UpstreamTimeout() from exc
+    except (aiohttp.ClientConnectorSSLError, aiohttp.ClientConnectorCertificateError) as exc:
+        raise errors.UpstreamTlsFailed() from exc
     except aiohttp.ClientConnectorError as exc:
         raise errors.UpstreamUnreachable() from exc
     except aiohttp.ClientError as exc:
@@ -154,6 +215,25 @@ def _read_created_call(headers: Mapping[str, str], body: bytes) -> CreatedCall:
     except errors.InvalidSdp as exc:
         raise errors.UpstreamBadAnswer("The voice service's answer is not SDP.", upstream_status=201) from exc
     return CreatedCall(location[1], answer_sdp, headers.get("x-request-id", "")[:128])
+
+
+def _read_minted_secret(headers: Mapping[str, str], body: bytes) -> MintedSecret:
+    """Read what was minted. Anything but a usable secret is a bad answer whose fate is unknown."""
+    try:
+        answer = json.loads(body)
+        value, expires_at, session = answer["value"], answer["expires_at"], answer.get("session") or {}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        raise errors.NoClientSecret(upstream_status=200) from exc
+    is_usable = (
+        isinstance(value, str)
+        and has_form(value)
+        and type(expires_at) is int
+        and time.time() < expires_at < LAST_EXPIRY
+        and isinstance(session, dict)
+    )
+    if not is_usable:
+        raise errors.NoClientSecret(upstream_status=200)
+    return MintedSecret(value, expires_at, session, headers.get("x-request-id", "")[:128])
 
 
 def _read_hang_up(status: int, headers: Mapping[str, str], body: bytes) -> bool:

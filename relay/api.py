@@ -16,7 +16,7 @@ from relay import exceptions
 from relay.models import Call
 from relay.serializers import CallEventSerializer
 from relay.services import end_call, note_seen, record_refusal, relay_to_the_end
-from relay.upstream_http import upstream_http
+from tokens.authentication import bearer_of
 from tokens.requester import Requester, check_origin, is_allowed_origin, printable, requester_of
 
 # What the browser SDK sends along; a page on another allowed origin asks for these first.
@@ -35,9 +35,7 @@ async def calls(request: HttpRequest) -> HttpResponse:
         check_origin(request, requester)
         return _preflight(request, requester.origin)
     await _check_envelope(request, requester)
-    created = await relay_to_the_end(
-        upstream_http(), unverified_secret=_bearer(request), raw_offer=request.body, requester=requester
-    )
+    created = await relay_to_the_end(unverified_secret=bearer_of(request), raw_offer=request.body, requester=requester)
     response = HttpResponse(created.answer_sdp, content_type="application/sdp", status=HTTPStatus.CREATED)
     response["Location"] = f"/v1/realtime/calls/{created.call_id}"
     return _allow_origin(request, response, requester.origin)
@@ -52,11 +50,6 @@ async def _check_envelope(request: HttpRequest, requester: Requester) -> None:
     except CodedError as exc:
         await sync_to_async(record_refusal)(requester, error=exc)
         raise
-
-
-def _bearer(request: HttpRequest) -> str:
-    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return value.strip() if scheme.lower() == "bearer" else ""
 
 
 def _preflight(request: HttpRequest, origin: str) -> HttpResponse:

@@ -58,6 +58,7 @@ class Call(models.Model):
     error_code = models.CharField(max_length=64, blank=True)
     upstream_request_id = models.CharField(max_length=128, blank=True)
     requested_at = models.DateTimeField()
+    deadline_at = models.DateTimeField(null=True)  # when the policy's longest call is over
     started_at = models.DateTimeField(null=True)
     last_seen_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)

@@ -1,12 +1,9 @@
 """Relaying an offer, and ending calls. Every call has one outcome and at most one end."""
 
 import asyncio
-import hashlib
-import hmac
 import logging
 from datetime import datetime, timedelta
 
-import aiohttp
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -18,26 +15,22 @@ from realtime_api import upstream as realtime_upstream
 from realtime_api.client_secrets import has_form
 from realtime_api.errors import CodedError, UpstreamError, UpstreamUnreachable
 from realtime_api.sdp import check_offer
-from realtime_api.upstream import CreatedCall, Upstream
+from realtime_api.upstream import CreatedCall
 from relay import exceptions
 from relay.constants import HANG_UP_RETRY_S, HEARTBEAT_TIMEOUT_S, REFUSALS_KEPT, REQUEST_TIMEOUT_S
 from relay.models import Call
 from tokens.exceptions import LimitsUnavailable, RateLimited
 from tokens.limits import check_rate
-from tokens.models import Issuance
+from tokens.models import Issuance, Kind
+from tokens.policy import Allowance, allowance_of
 from tokens.requester import Requester
 from tokens.services import secret_digest
+from voiceagent.upstream import configured_upstream, safety_identifier, upstream_http
 
 logger = logging.getLogger(__name__)
 
 
-def configured_upstream() -> Upstream:
-    return Upstream(settings.UPSTREAM_BASE_URL, settings.UPSTREAM_API_KEY, settings.UPSTREAM_DEADLINE_S)
-
-
-async def relay_offer(
-    http: aiohttp.ClientSession, *, unverified_secret: str, raw_offer: bytes, requester: Requester
-) -> CreatedCall:
+async def relay_offer(*, unverified_secret: str, raw_offer: bytes, requester: Requester) -> CreatedCall:
     """Make a call upstream for the holder of a client secret.
 
     1. Check the offer's size and grammar. 2. Claim the secret, check what binds it, and write the intent, in
@@ -48,7 +41,7 @@ async def relay_offer(
     try:
         offer_sdp = check_offer(raw_offer)  # (1)
         call = await sync_to_async(claim)(unverified_secret, requester)  # (2)
-        created = await _create_upstream(http, call, offer_sdp)  # (3)
+        created = await _create_upstream(call, offer_sdp, unverified_secret)  # (3)
     except CodedError as exc:
         if call is None:
             await sync_to_async(record_refusal)(requester, error=exc)
@@ -63,12 +56,10 @@ async def relay_offer(
     return created
 
 
-async def relay_to_the_end(
-    http: aiohttp.ClientSession, *, unverified_secret: str, raw_offer: bytes, requester: Requester
-) -> CreatedCall:
+async def relay_to_the_end(*, unverified_secret: str, raw_offer: bytes, requester: Requester) -> CreatedCall:
     """Do as `relay_offer`, and when the client leaves meanwhile, finish the record and end the half-made call."""
     work = asyncio.create_task(
-        relay_offer(http, unverified_secret=unverified_secret, raw_offer=raw_offer, requester=requester)
+        relay_offer(unverified_secret=unverified_secret, raw_offer=raw_offer, requester=requester)
     )
     try:
         return await asyncio.shield(work)
@@ -98,7 +89,9 @@ def claim(unverified_secret: str, requester: Requester) -> Call:
     now = timezone.now()
     with durable_record():
         issuance = _claim_issuance(secret_digest(unverified_secret), requester, now)
-        _check_calls_at_once(issuance.user)
+        assert issuance.user is not None  # a secret without a user is not bound to anybody
+        allowance = allowance_of(issuance.user, issuance.api_key)
+        _check_calls_at_once(issuance.user, allowance)
         call = Call.objects.create(
             issuance=issuance,
             user=issuance.user,
@@ -109,13 +102,16 @@ def claim(unverified_secret: str, requester: Requester) -> Call:
             request_id=requester.request_id,
             state=Call.State.REQUESTED,
             requested_at=now,
+            deadline_at=now + timedelta(seconds=allowance.call_max_s),
         )
         _record(Action.CALL_REQUESTED, call, issuance=issuance.pk)
     return call
 
 
 def _claim_issuance(digest: str, requester: Requester, now: datetime) -> Issuance:
-    issuance = Issuance.objects.select_related("user", "agent_version__agent").filter(secret_digest=digest).first()
+    issuance = (
+        Issuance.objects.select_related("user", "api_key", "agent_version__agent").filter(secret_digest=digest).first()
+    )
     if issuance is None or not _is_bound_to(issuance, requester):
         raise exceptions.EphemeralKeyExpired()
     if not Issuance.objects.claim(secret_digest=digest, now=now):
@@ -132,31 +128,32 @@ def _is_bound_to(issuance: Issuance, requester: Requester) -> bool:
     return requester.user is None or requester.user.pk == issuance.user.pk
 
 
-def _check_calls_at_once(user: User | None) -> None:
-    assert user is not None  # a secret without a user is not bound to anybody
+def _check_calls_at_once(user: User, allowance: Allowance) -> None:
     User.objects.select_for_update().get(pk=user.pk)  # on PostgreSQL two claims would both count too few
-    if Call.objects.of(user).open().count() >= settings.CALLS_AT_ONCE:
+    if Call.objects.of(user).open().count() >= allowance.calls_at_once:
         raise exceptions.TooManyCalls()
 
 
-async def _create_upstream(http: aiohttp.ClientSession, call: Call, offer_sdp: str) -> CreatedCall:
-    assert call.agent_version is not None  # checked when the secret was claimed
+async def _create_upstream(call: Call, offer_sdp: str, secret: str) -> CreatedCall:
+    """Make the call: with the server's key for a relayed secret, as its holder for a direct one."""
+    issuance = call.issuance
+    assert issuance is not None  # checked, with its version, when the secret was claimed
+    assert issuance.agent_version is not None
     try:
+        if issuance.kind == Kind.DIRECT:
+            return await realtime_upstream.create_call_with_secret(
+                upstream_http(), configured_upstream(), offer_sdp=offer_sdp, value=secret
+            )
         return await realtime_upstream.create_call(
-            http,
+            upstream_http(),
             configured_upstream(),
             offer_sdp=offer_sdp,
-            session=call.agent_version.session_config(),
+            session=issuance.session or issuance.agent_version.session_config(),
             safety_identifier=safety_identifier(call.user_id),
         )
     except UpstreamUnreachable as exc:
         hint: str = settings.UPSTREAM_UNAVAILABLE_HINT
         raise UpstreamUnreachable(f"{exc.default_message} {hint}", suggested_action=hint) from exc
-
-
-def safety_identifier(user_id: int | None) -> str:
-    """Return the stable keyed hash by which the upstream may tell users apart without knowing them."""
-    return hmac.new(settings.SECRET_KEY.encode(), f"safety:{user_id}".encode(), hashlib.sha256).hexdigest()
 
 
 def record_created(call: Call, created: CreatedCall) -> None:
@@ -243,7 +240,7 @@ def sweep_calls(now: datetime) -> int:
     ended = 0
     for call in Call.objects.silent_since(now - timedelta(seconds=HEARTBEAT_TIMEOUT_S)):
         ended += end_call(call, reason=Call.EndReason.PAGE_LOST, actor="worker")
-    for call in Call.objects.filter(state=Call.State.LIVE, started_at__lt=now - timedelta(seconds=settings.CALL_MAX_S)):
+    for call in Call.objects.filter(state=Call.State.LIVE, deadline_at__lt=now):
         ended += end_call(call, reason=Call.EndReason.TIME_LIMIT, actor="worker")
     for call in Call.objects.to_hang_up(ended_after=now - timedelta(seconds=HANG_UP_RETRY_S)):
         hang_up_upstream(call)

@@ -1,6 +1,7 @@
 """The cast (Alice owns, Charlie is a stranger, Ada administers), and an upstream that answers by the protocol."""
 
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,22 @@ from django.test import AsyncClient, Client
 from pytest_django import Settings
 
 from agents.models import Agent, AgentVersion
-from relay.upstream_http import close_upstream_http
+from voiceagent.upstream import close_upstream_http
 
 DATA = Path(__file__).parent / "data"
 ORIGIN = "http://testserver"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Put SQLite's test database into a file: in memory, threads meet other locks than in production.
+
+    A test's database need not survive a power cut, so nothing waits for the disk.
+    """
+    database = connections["default"]
+    if database.vendor == "sqlite":
+        database.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+        database.settings_dict["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +101,8 @@ class FakeUpstream:
 
     answer: web.Response | None = None
     requests: list[dict[str, str]] = field(default_factory=list)
+    mint_answer: web.Response | None = None
+    minted: list[dict[str, object]] = field(default_factory=list)
     hung_up: list[str] = field(default_factory=list)
 
 
@@ -97,7 +112,7 @@ async def upstream(settings: Settings, answer_sdp: str) -> AsyncIterator[FakeUps
     fake = FakeUpstream()
 
     async def create_call(request: web.Request) -> web.StreamResponse:
-        form = await request.post()
+        form = await request.post() if request.content_type.startswith("multipart/") else {"sdp": await request.text()}
         asked = {name: _text(part) for name, part in form.items()}
         fake.requests.append(asked | {"authorization": request.headers["Authorization"]})
         location = {"Location": f"/v1/realtime/calls/rtc_{len(fake.requests)}"}
@@ -105,11 +120,20 @@ async def upstream(settings: Settings, answer_sdp: str) -> AsyncIterator[FakeUps
             status=201, text=answer_sdp, content_type="application/sdp", headers=location
         )
 
+    async def mint(request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        fake.minted.append(body | {"authorization": request.headers["Authorization"]})
+        session = body["session"] | {"id": f"sess_{len(fake.minted)}", "object": "realtime.session", "expires_at": 0}
+        expires_at = int(time.time()) + body["expires_after"]["seconds"]
+        value = f"ek_{len(fake.minted):032x}"
+        return fake.mint_answer or web.json_response({"value": value, "expires_at": expires_at, "session": session})
+
     async def hang_up(request: web.Request) -> web.Response:
         fake.hung_up.append(request.match_info["id"])
         return web.Response()
 
     app = web.Application()
+    app.router.add_post("/v1/realtime/client_secrets", mint)
     app.router.add_post("/v1/realtime/calls", create_call)
     app.router.add_post("/v1/realtime/calls/{id}/hangup", hang_up)
     runner = web.AppRunner(app)

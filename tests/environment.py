@@ -9,6 +9,7 @@ DEFAULTS = {
     "ENGINE_API_KEY": "sk-tests-engine",
     "ENGINE_PORT": "1",  # nothing listens there: a test that wants an upstream starts one
     "ISSUE_RATE": "1000/m",
+    "ISSUE_BURST_RATE": "1000/s",
     "RELAY_RATE": "1000/m",
 }
 for name, value in DEFAULTS.items():

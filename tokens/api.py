@@ -1,49 +1,114 @@
-"""The issuing route. Asynchronous, because later kinds of secret wait for the upstream."""
+"""Routes of client secrets. The issuing ones are asynchronous, because a direct secret waits for the upstream."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_POST
 
-from tokens.exceptions import IssueError
+from realtime_api.errors import CodedError
+from tokens.authentication import check_access, identify
+from tokens.exceptions import OriginNotAllowed
+from tokens.models import Scope
 from tokens.requester import Requester, check_origin, requester_of
-from tokens.services import IssuedSecret, Wish, issue_client_secret, record_refusal
-from tokens.wishes import parse_wish
+from tokens.services import IssuedSecret, issue_client_secret, record_refusal
+from tokens.wishes import Parser, Wish, parse_upstream_wish, parse_wish
+
+# The views are exempt from the CSRF middleware because programs come with a key and no token; `check_access` asks
+# a session's request for its token all the same.
 
 
+@csrf_exempt
 @require_POST
 @never_cache
 async def client_secret(request: HttpRequest) -> JsonResponse:
-    """Issue a client secret to the signed-in user: `POST /api/client-secret`.
+    """Issue a client secret: `POST /api/client-secret`.
 
-    Body: nothing, or `{"agent", "sessionId", "capabilities"}`. The session and CSRF cookies authenticate.
+    Body: nothing, or `{"agent", "sessionId", "capabilities", "kind", "expiresAfter"}`. A session with its CSRF
+    token, or an API key with the scope `mint`, authenticates. `Idempotency-Key` is honoured.
     """
-    requester = requester_of(request, await request.auser())
-    wish = await _read_wish(request, requester)
-    issued = await issue_client_secret(requester=requester, wish=wish)
-    return JsonResponse(_answer(issued))
-
-
-async def _read_wish(request: HttpRequest, requester: Requester) -> Wish:
-    try:
-        check_origin(request, requester)
-        return parse_wish(request.META.get("CONTENT_TYPE", ""), request.body)
-    except IssueError as exc:
-        await sync_to_async(record_refusal)(requester, error=exc)
-        raise
-
-
-def _answer(issued: IssuedSecret) -> dict[str, object]:
-    """Both shapes that clients know: camelCase and the upstream's `value`, `expires_at` (Unix seconds)."""
+    issued = await _issue(request, parse_wish)
     issuance = issued.issuance
-    assert issuance.expires_at is not None  # set by the outcome that was just written
-    expires_at = int(issuance.expires_at.timestamp())
-    return {
+    # Both shapes that clients know: camelCase, and the upstream's `value` and `expires_at` (Unix seconds).
+    body = {
         "ephemeralKey": issued.value,
-        "expiresAt": expires_at,
+        "expiresAt": _expires_at(issued),
         "sessionId": issuance.session_id,
         "model": issuance.model,
         "requestId": issuance.request_id,
+        "kind": issuance.kind,
         "value": issued.value,
-        "expires_at": expires_at,
+        "expires_at": _expires_at(issued),
     }
+    return JsonResponse(body, headers=issued.rate.headers())
+
+
+@csrf_exempt
+@require_POST
+@never_cache
+async def upstream_client_secret(request: HttpRequest) -> JsonResponse:
+    """Issue a client secret in the upstream's own shape: `POST /v1/realtime/client_secrets`."""
+    issued = await _issue(request, parse_upstream_wish)
+    body = {"value": issued.value, "expires_at": _expires_at(issued), "session": issued.session}
+    return JsonResponse(body, headers=issued.rate.headers())
+
+
+@csrf_exempt
+@require_http_methods(["GET", "POST"])
+@never_cache
+async def session(request: HttpRequest) -> JsonResponse:
+    """Issue a client secret in the older shape, by GET too, so that a person can try it: `/api/session`.
+
+    A GET cannot carry a CSRF token, so it is answered to a key, or to a browser that says that the request
+    comes from our own site or was typed by the person (`Sec-Fetch-Site`).
+    """
+    issued = await _issue(request, parse_wish)
+    issuance = issued.issuance
+    expires_at = _expires_at(issued)
+    body = {
+        "id": issuance.session_id,
+        "object": "realtime.session",
+        "model": issuance.model,
+        "expires_at": expires_at,
+        "client_secret": {"value": issued.value, "expires_at": expires_at},
+    }
+    return JsonResponse(body, headers=issued.rate.headers())
+
+
+async def _issue(request: HttpRequest, parse: Parser) -> IssuedSecret:
+    requester, wish = await sync_to_async(_read)(request, parse)
+    return await issue_client_secret(requester=requester, wish=wish)
+
+
+def _read(request: HttpRequest, parse: Parser) -> tuple[Requester, Wish]:
+    """Authenticate and validate; whatever is refused here leaves a row like any other refusal."""
+    requester = requester_of(request, None)
+    try:
+        is_get = request.method == "GET"
+        requester = identify(request)
+        check_access(request, requester, Scope.MINT, csrf=not is_get)
+        check_origin(request, requester)
+        if (
+            is_get
+            and requester.api_key is None
+            and request.META.get("HTTP_SEC_FETCH_SITE") not in ("same-origin", "none")
+        ):
+            raise OriginNotAllowed("A GET is only answered to a request of this site's own pages.")
+        headers: Mapping[str, str] = request.headers
+        return requester, parse(headers, request.body if not is_get else b"")
+    except CodedError as exc:
+        record_refusal(requester, error=exc)
+        raise
+
+
+def _check_own_page(request: HttpRequest) -> None:
+    if request.META.get("HTTP_SEC_FETCH_SITE") not in ("same-origin", "none"):
+        raise OriginNotAllowed("A GET is only answered to a request of this site's own pages.")
+
+
+def _expires_at(issued: IssuedSecret) -> int:
+    expires_at: Any = issued.issuance.expires_at
+    return int(expires_at.timestamp())

@@ -61,6 +61,110 @@ class UnknownAgent(IssueError):
     suggested_action = "Choose another assistant or ask an administrator."
 
 
+class AgentDisabled(IssueError):
+    code = "agent_disabled"
+    title = "This assistant is switched off"
+    status = 409
+    default_message = "The assistant has been switched off."
+    suggested_action = "Choose another assistant or ask an administrator."
+
+
+class InvalidApiKey(IssueError):
+    """Unknown, revoked, switched off, and of a disabled user look the same from outside."""
+
+    code = "invalid_api_key"
+    title = "The API key isn't valid"
+    status = 401
+    default_message = "The API key is not valid."
+    suggested_action = "Check the key, or make a new one."
+
+
+class ApiKeyExpired(IssueError):
+    code = "key_expired"
+    title = "The API key has expired"
+    status = 401
+    default_message = "The API key has expired."
+    suggested_action = "Make a new key."
+
+
+class MissingScope(IssueError):
+    code = "missing_scope"
+    title = "This isn't open to you"
+    status = 403
+    default_message = "The API key lacks the scope for this."
+    suggested_action = "Use a key with the scope that the message names."
+
+
+class NetworkNotAllowed(IssueError):
+    code = "network_not_allowed"
+    title = "This isn't open to you from there"
+    status = 403
+    default_message = "The request came from a network that is not allowed."
+    suggested_action = "Use an allowed network, or ask an administrator."
+
+
+class PolicyDenied(IssueError):
+    code = "policy_denied"
+    title = "This isn't open to you"
+    status = 403
+    default_message = "Your policy does not allow this."
+    suggested_action = "Ask for less, or ask an administrator."
+
+
+class QuotaExceeded(IssueError):
+    code = "quota_exceeded"
+    title = "You have used your allowance"
+    status = 403
+    default_message = "The allowance is used up."
+    suggested_action = "Wait until it starts anew, or ask an administrator."
+
+
+class AlreadyMinted(IssueError):
+    """The value is stored nowhere, so it cannot be given again."""
+
+    code = "already_minted"
+    title = "This request was carried out before"
+    status = 409
+    default_message = "A request with this Idempotency-Key was carried out already."
+    suggested_action = "Use a new Idempotency-Key to get another client secret."
+
+
+class IdempotencyMismatch(IssueError):
+    code = "idempotency_mismatch"
+    title = "The request could not be read"
+    status = 422
+    default_message = "This Idempotency-Key was used with another body."
+    suggested_action = "Use a new Idempotency-Key for another request."
+
+
+class UnknownIssuance(IssueError):
+    code = "unknown_issuance"
+    title = "There is nothing here"
+    status = 404
+    default_message = "There is no such issuance, or it is not yours."
+    suggested_action = "List your issuances at /api/issuances."
+
+
+class UnknownKey(IssueError):
+    code = "unknown_key"
+    title = "There is nothing here"
+    status = 404
+    default_message = "There is no such API key, or it is not yours."
+    suggested_action = "List your keys at /api/keys."
+
+
+class TooManyKeys(IssueError):
+    code = "too_many_keys"
+    title = "You have as many keys as you may"
+    status = 409
+    default_message = "You have as many usable API keys as you may."
+    suggested_action = "Revoke one that is no longer needed."
+
+
+class OutOfRange(InvalidRequest):
+    code = "out_of_range"
+
+
 class RateLimited(IssueError):
     code = "rate_limited"
     title = "Too many tries"

@@ -1,14 +1,37 @@
 """Short-term rate limits by django-ratelimit's core, called after authentication with a key of our own."""
 
+from dataclasses import dataclass
+from typing import Final
+
 from django.http import HttpRequest
 from django_ratelimit.core import get_usage
 from redis.exceptions import RedisError
 
 from tokens.exceptions import LimitsUnavailable, RateLimited
 
+UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
-def check_rate(group: str, *, key: str, rate: str) -> None:
-    """Count one request against `rate` ("20/m") for `key`.
+
+@dataclass(frozen=True)
+class RateState:
+    """What is left of a rate after a request was counted; times are in seconds."""
+
+    name: str
+    limit: int
+    window_s: int
+    remaining: int
+    resets_in_s: int
+
+    def headers(self) -> dict[str, str]:
+        """Return the fields of draft-ietf-httpapi-ratelimit-headers."""
+        return {
+            "RateLimit-Policy": f'"{self.name}";q={self.limit};w={self.window_s}',
+            "RateLimit": f'"{self.name}";r={self.remaining};t={self.resets_in_s}',
+        }
+
+
+def check_rate(group: str, *, key: str, rate: str) -> RateState:
+    """Count one request against `rate` ("20/m") for `key`, and return what is left.
 
     Raises RateLimited with the time to wait, and LimitsUnavailable when the cache cannot be asked: a limit
     that cannot be checked is not passed. The package's decorator is not used, because it runs before
@@ -18,5 +41,20 @@ def check_rate(group: str, *, key: str, rate: str) -> None:
         usage = get_usage(HttpRequest(), group=group, key=lambda _group, _request: key, rate=rate, increment=True)
     except (RedisError, OSError) as exc:
         raise LimitsUnavailable(retry_after_ms=1000) from exc
-    if usage is not None and usage["should_limit"]:
-        raise RateLimited(retry_after_ms=max(1, usage["time_left"]) * 1000)
+    assert usage is not None  # it is None only while limits are switched off, which no setting does
+    state = RateState(
+        name=group,
+        limit=usage["limit"],
+        window_s=window_s(rate),
+        remaining=max(0, usage["limit"] - usage["count"]),
+        resets_in_s=max(1, usage["time_left"]),
+    )
+    if usage["should_limit"]:
+        raise RateLimited(retry_after_ms=state.resets_in_s * 1000, headers=state.headers())
+    return state
+
+
+def window_s(rate: str) -> int:
+    """Return the seconds of a rate's window: 60 for `20/m`, 10 for `5/10s`."""
+    window = rate.partition("/")[2]
+    return int(window[:-1] or 1) * UNITS_S[window[-1]]

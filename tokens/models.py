@@ -1,13 +1,205 @@
-"""One row for each request for a client secret: granted, refused or failed. The value itself is never here."""
+"""Who may ask for client secrets, within what limits, and one row for each request. No value is ever stored."""
 
+import ipaddress
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
-from tokens.constants import EXPIRY_BUFFER_S, SESSION_ID_CHARS, USER_AGENT_CHARS
+from tokens.constants import (
+    EXPIRY_BUFFER_S,
+    LAST_USED_STEP_S,
+    MAX_TTL_S,
+    MIN_TTL_S,
+    RATE_FORM,
+    SESSION_ID_CHARS,
+    USER_AGENT_CHARS,
+)
+
+
+class Scope(models.TextChoices):
+    MINT = "mint", "Issue client secrets"
+    READ = "read", "Read one's own history"
+    CONTROL = "control", "End calls, revoke secrets"
+
+
+class Kind(models.TextChoices):
+    RELAYED = "relayed", "Relayed"
+    DIRECT = "direct", "Direct"
+
+
+def check_networks(value: object) -> None:
+    """Raise ValidationError unless the value is a list of networks such as `192.0.2.0/24`."""
+    if not isinstance(value, list):
+        raise ValidationError("Give a list of networks.")
+    for network in value:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as exc:
+            raise ValidationError(f"{network!r} is not a network such as 192.0.2.0/24.") from exc
+
+
+def in_networks(ip: str | None, networks: Iterable[str]) -> bool:
+    """Tell whether an address lies in any of some networks; an unknown address lies in none."""
+    return ip is not None and any(ipaddress.ip_address(ip) in ipaddress.ip_network(network) for network in networks)
+
+
+def check_words(value: object) -> None:
+    """Raise ValidationError unless the value is a list of texts."""
+    if not isinstance(value, list) or not all(isinstance(word, str) and word for word in value):
+        raise ValidationError("Give a list of texts.")
+
+
+def check_scopes(value: object) -> None:
+    if not isinstance(value, list) or not value or not set(value) <= set(Scope.values):
+        raise ValidationError(f"Give a list out of {', '.join(Scope.values)}.")
+
+
+check_rate_form = RegexValidator(RATE_FORM, "Give a rate such as 20/m (s, m, h or d).")
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def of(self, user: User) -> "ApiKeyQuerySet":
+        return self.filter(user=user)
+
+    def usable(self, now: datetime) -> "ApiKeyQuerySet":
+        return self.filter(enabled=True, revoked_at=None, expires_at__gt=now, user__is_active=True)
+
+
+class ApiKey(models.Model):
+    """A program's key to our API. Never deleted, so that history can name it; what it does is its owner's doing."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="api_keys")
+    name = models.CharField(max_length=80)
+    public_part = models.CharField(max_length=16, unique=True)
+    digest = models.CharField(max_length=64)
+    pepper_number = models.PositiveSmallIntegerField()
+    scopes = models.JSONField(default=list, validators=[check_scopes])
+    allowed_networks = models.JSONField(default=list, blank=True, validators=[check_networks])
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.public_part}…)"
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("An API key is revoked, never deleted: history names it.")
+
+    def has_scope(self, scope: Scope) -> bool:
+        return scope.value in self.scopes
+
+    def allows_address(self, ip: str | None) -> bool:
+        """Tell whether the key may be used from an address; no networks means from anywhere."""
+        return not self.allowed_networks or in_networks(ip, self.allowed_networks)
+
+    def needs_last_used(self, now: datetime) -> bool:
+        """Tell whether the time of last use is old enough to be written again."""
+        return self.last_used_at is None or now - self.last_used_at > timedelta(seconds=LAST_USED_STEP_S)
+
+
+class PolicyQuerySet(models.QuerySet["Policy"]):
+    def for_user(self, user: User, api_key: ApiKey | None) -> "PolicyQuerySet":
+        """Return the policies that concern a user, the most specific first: key, user, groups, everybody."""
+        concerns = Q(user=None, group=None, api_key=None) | Q(user=user) | Q(group__user=user)
+        if api_key is not None:
+            concerns |= Q(api_key=api_key)
+        rank = models.Case(
+            models.When(api_key__isnull=False, then=0),
+            models.When(user__isnull=False, then=1),
+            models.When(group__isnull=False, then=2),
+            default=3,
+        )
+        return self.filter(concerns).annotate(rank=rank).order_by("rank", "position", "id").distinct()
+
+
+class Policy(models.Model):
+    """What one user, group, key, or everybody may do. An empty field leaves the question to the next wider policy."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE)
+    group = models.OneToOneField(Group, null=True, blank=True, on_delete=models.CASCADE)
+    api_key = models.OneToOneField(ApiKey, null=True, blank=True, on_delete=models.CASCADE, verbose_name="API key")
+    position = models.PositiveSmallIntegerField(default=0, help_text="Of several groups' policies the lowest wins.")
+
+    allowed_kinds = models.JSONField(null=True, blank=True, validators=[check_words], help_text='["relayed", "direct"]')
+    allowed_agents = models.JSONField(null=True, blank=True, validators=[check_words], help_text='Slugs: ["assistant"]')
+    allowed_models = models.JSONField(null=True, blank=True, validators=[check_words], help_text='["gpt-realtime-2.1"]')
+    allowed_voices = models.JSONField(null=True, blank=True, validators=[check_words], help_text='["marin", "cedar"]')
+    own_session = models.BooleanField(
+        null=True, blank=True, help_text="May send instructions, tools and settings of their own."
+    )
+    max_ttl_s = models.PositiveIntegerField(
+        "longest life of a secret",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(MIN_TTL_S), MaxValueValidator(MAX_TTL_S)],
+        help_text="In seconds.",
+    )
+    issue_rate = models.CharField(max_length=16, blank=True, validators=[check_rate_form], help_text="20/m")
+    secrets_a_day = models.PositiveIntegerField(null=True, blank=True)
+    secrets_a_month = models.PositiveIntegerField(null=True, blank=True)
+    calls_at_once = models.PositiveIntegerField(null=True, blank=True)
+    call_max_s = models.PositiveIntegerField(
+        "longest call", null=True, blank=True, validators=[MinValueValidator(10)], help_text="In seconds."
+    )
+    allowed_networks = models.JSONField(
+        null=True, blank=True, validators=[check_networks], help_text='["192.0.2.0/24"]'
+    )
+
+    objects = PolicyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "policies"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(user=None, group=None) | Q(user=None, api_key=None) | Q(group=None, api_key=None),
+                name="policy_concerns_one",
+                violation_error_message="A policy is for one user, one group or one key, or for everybody.",
+            ),
+            models.UniqueConstraint(
+                models.Value(1),
+                condition=Q(user=None, group=None, api_key=None),
+                name="policy_everybody_once",
+                violation_error_message="There is a policy for everybody already.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        if self.api_key:
+            return f"Key {self.api_key}"
+        if self.user:
+            return f"User {self.user}"
+        return f"Group {self.group}" if self.group else "Everybody"
+
+
+class QuotaCounter(models.Model):
+    """How much of an allowance is used: one row for each subject, metric and period."""
+
+    subject = models.CharField(max_length=40)  # "user:7"
+    metric = models.CharField(max_length=20)  # "secrets_a_day"
+    period_start = models.DateTimeField()
+    used = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["subject", "metric", "period_start"], name="quota_counter_once")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.metric}: {self.used}"
 
 
 class IssuanceQuerySet(models.QuerySet["Issuance"]):
@@ -35,12 +227,12 @@ class Issuance(models.Model):
         FAILED = "failed", "Failed"
         UNKNOWN = "unknown", "Outcome unknown"
 
-    class Kind(models.TextChoices):
-        RELAYED = "relayed", "Relayed"
-
     request_id = models.CharField(max_length=64, db_index=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="issuances")
     username = models.CharField(max_length=150, blank=True)  # copied, so that history outlives the user
+    api_key = models.ForeignKey(
+        ApiKey, null=True, on_delete=models.PROTECT, related_name="issuances", verbose_name="API key"
+    )
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.RELAYED)
     agent_version = models.ForeignKey("agents.AgentVersion", null=True, on_delete=models.SET_NULL, related_name="+")
     agent = models.CharField(max_length=80, blank=True)
@@ -48,6 +240,11 @@ class Issuance(models.Model):
     voice = models.CharField(max_length=40, blank=True)
     status = models.CharField(max_length=10, choices=Status)
     error_code = models.CharField(max_length=64, blank=True)
+    upstream_status = models.PositiveSmallIntegerField(null=True)
+    upstream_request_id = models.CharField(max_length=128, blank=True)
+    session = models.JSONField(null=True)  # as asked for by a caller who may; None: the agent version's own
+    idempotency_digest = models.CharField(max_length=64, null=True)
+    body_digest = models.CharField(max_length=64, blank=True)
     session_id = models.CharField(max_length=SESSION_ID_CHARS, blank=True)
     secret_digest = models.CharField(max_length=64, null=True, unique=True)
     secret_hint = models.CharField(max_length=8, blank=True)
@@ -68,7 +265,9 @@ class Issuance(models.Model):
         indexes = [
             models.Index(fields=["status", "-id"], name="issuance_status"),
             models.Index(fields=["username", "-id"], name="issuance_username"),
+            models.Index(fields=["user", "-id"], name="issuance_user"),
         ]
+        constraints = [models.UniqueConstraint(fields=["user", "idempotency_digest"], name="issuance_idempotency_once")]
 
     def __str__(self) -> str:
         return f"Issuance {self.id} ({self.status})"

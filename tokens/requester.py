@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from tokens.constants import USER_AGENT_CHARS
 from tokens.exceptions import OriginNotAllowed
+from tokens.models import ApiKey
 from voiceagent.client_ip import client_ip
 
 
@@ -17,6 +18,7 @@ class Requester:
     """user is None for somebody unknown. origin is empty when the client sent none, as programs do."""
 
     user: User | None
+    api_key: ApiKey | None
     request_id: str
     ip: str | None
     user_agent: str
@@ -24,18 +26,25 @@ class Requester:
 
     @property
     def actor(self) -> str:
+        if self.api_key:
+            return f"key:{self.api_key.pk}"
         return f"user:{self.user.pk}" if self.user else ""
 
     @property
     def rate_key(self) -> str:
-        """Return whose rate this counts against: the user, or else the address (one bucket for unknown ones)."""
+        """Return whose rate this counts against: the key, the user, or else the address (unknown ones share one)."""
+        if self.api_key:
+            return f"key:{self.api_key.pk}"
         return f"user:{self.user.pk}" if self.user else f"ip:{self.ip or 'unknown'}"
 
 
-def requester_of(request: HttpRequest, user: AbstractBaseUser | AnonymousUser | None) -> Requester:
+def requester_of(
+    request: HttpRequest, user: AbstractBaseUser | AnonymousUser | None, *, api_key: ApiKey | None = None
+) -> Requester:
     """Collect the facts of a request. Text from its headers is cut and made printable."""
     return Requester(
         user=user if isinstance(user, User) and user.is_active else None,
+        api_key=api_key,
         request_id=request.request_id,  # type: ignore[attr-defined]  # set by the outermost middleware
         ip=client_ip(request),
         user_agent=printable(request.META.get("HTTP_USER_AGENT", ""))[:USER_AGENT_CHARS],

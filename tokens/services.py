@@ -1,14 +1,20 @@
-"""Issuing client secrets. The order is fixed: validate, policy, limits, intent, (upstream), outcome, answer."""
+"""Issuing client secrets, always in one order.
 
+Authenticate, validate, policy, limits, intent, upstream, outcome, answer.
+"""
+
+import asyncio
 import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import transaction
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -16,78 +22,154 @@ from agents.models import Agent, AgentVersion
 from audit.actions import Action
 from audit.services import durable_record, record_event
 from realtime_api import client_secrets
-from realtime_api.errors import CodedError
-from tokens import exceptions
-from tokens.constants import INTENT_DEADLINE_S, REFUSALS_KEPT_APART
-from tokens.limits import check_rate
-from tokens.models import Issuance
+from realtime_api.errors import CodedError, UpstreamError
+from realtime_api.session import SessionConfig, merge_session
+from realtime_api.upstream import MintedSecret, create_client_secret
+from tokens import exceptions, quotas
+from tokens.constants import INTENT_DEADLINE_S, REFUSALS_KEPT_APART, SESSION_ID_CHARS
+from tokens.limits import RateState, check_rate
+from tokens.models import Issuance, Kind
+from tokens.policy import Allowance, allowance_of, chosen_kind
 from tokens.requester import Requester
+from tokens.wishes import Wish
+from voiceagent.upstream import configured_upstream, safety_identifier, upstream_http
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a caller may ask for. An empty agent means the default one."""
+class Admitted:
+    """A wish that passed every check, with its intent on record."""
 
-    agent_slug: str = ""
-    session_id: str = ""
+    issuance: Issuance
+    session: SessionConfig
+    ttl_s: int
+    rate: RateState
 
 
 @dataclass(frozen=True)
 class IssuedSecret:
-    """The answer to a wish; `value` exists only here and in the response."""
+    """The answer to a wish; `value` exists only here and in the response. session: as granted."""
 
     value: str
     issuance: Issuance
+    session: dict[str, Any]
+    rate: RateState
 
     def __repr__(self) -> str:
         return f"IssuedSecret({self.issuance!r})"
 
 
 async def issue_client_secret(*, requester: Requester, wish: Wish) -> IssuedSecret:
-    """Issue a relayed client secret: a single-use grant for one call at our relay.
+    """Issue a client secret: a *relayed* one is ours and good for one call at our relay, a *direct* one upstream's.
 
-    The intent is durable before anything is made, and the outcome before the value is returned.
-    Raises IssueError subclasses, each of which left a row with its code.
+    The intent is durable before the upstream is asked or anything is made, the outcome before the value is
+    returned. When the client leaves meanwhile, the record is finished all the same.
+    Raises IssueError and UpstreamError subclasses, each of which left a row with its code.
     """
-    issuance = await sync_to_async(admit)(requester=requester, wish=wish)
-    value = client_secrets.make_value()
-    await sync_to_async(conclude)(issuance, value=value)
-    return IssuedSecret(value, issuance)
+    admitted = await sync_to_async(admit)(requester=requester, wish=wish)
+    work = asyncio.create_task(_issue_admitted(admitted))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait({work})
+        raise
 
 
-def admit(*, requester: Requester, wish: Wish) -> Issuance:
+async def _issue_admitted(admitted: Admitted) -> IssuedSecret:
+    minted = _own_secret(admitted)
+    if admitted.issuance.kind == Kind.DIRECT:
+        try:
+            minted = await create_client_secret(
+                upstream_http(),
+                configured_upstream(),
+                session=admitted.session,
+                ttl_s=admitted.ttl_s,
+                safety_identifier=safety_identifier(admitted.issuance.user_id),
+            )
+        except UpstreamError as exc:
+            await sync_to_async(record_failure)(admitted.issuance, error=exc)
+            raise
+    await sync_to_async(conclude)(admitted.issuance, minted)
+    return IssuedSecret(minted.value, admitted.issuance, minted.session, admitted.rate)
+
+
+def _own_secret(admitted: Admitted) -> MintedSecret:
+    expires_at = int(timezone.now().timestamp()) + admitted.ttl_s
+    session = {"object": "realtime.session", "id": admitted.issuance.session_id, "expires_at": 0}
+    return MintedSecret(client_secrets.make_value(), expires_at, dict(admitted.session) | session, request_id="")
+
+
+def admit(*, requester: Requester, wish: Wish) -> Admitted:
     """Decide about a wish and write the intent; a refusal is recorded before it is raised."""
     try:
-        check_rate("issue", key=requester.rate_key, rate=settings.ISSUE_RATE)
+        check_rate("issue-burst", key=requester.rate_key, rate=settings.ISSUE_BURST_RATE)
         if requester.user is None:
+            check_rate("issue", key=requester.rate_key, rate=settings.ISSUE_RATE)
             raise exceptions.NotAuthenticated()
+        allowance = allowance_of(requester.user, requester.api_key)
+        rate = check_rate("issue", key=requester.rate_key, rate=allowance.issue_rate)
         if not settings.UPSTREAM_API_KEY:
             raise exceptions.NotConfigured()
-        version = _find_agent_version(wish.agent_slug)
+        allowance.check_network(requester.ip)
+        version = _find_agent_version(wish.agent_slug, allowance)
+        session = _granted_session(version, wish, allowance)
+        kind = chosen_kind(allowance, asked=wish.kind, with_key=requester.api_key is not None)
+        ttl_s = _granted_ttl(wish, allowance)
+        issuance = _write_intent(requester, requester.user, version, wish, kind, session, allowance)
     except exceptions.IssueError as exc:
         record_refusal(requester, error=exc, agent_slug=wish.agent_slug)
         raise
-    return _write_intent(requester, version, wish)
+    return Admitted(issuance, session, ttl_s, rate)
 
 
-def conclude(issuance: Issuance, *, value: str) -> None:
+def _granted_session(version: AgentVersion, wish: Wish, allowance: Allowance) -> SessionConfig:
+    session = version.session_config()
+    if wish.session is not None:
+        allowance.check_session_fields(wish.session)
+        session = merge_session(session, wish.session)
+    allowance.check_model(session["model"])
+    allowance.check_voice(session["audio"]["output"]["voice"])
+    return session
+
+
+def _granted_ttl(wish: Wish, allowance: Allowance) -> int:
+    if wish.ttl_s is None:
+        return min(int(settings.CLIENT_SECRET_TTL_S), allowance.max_ttl_s)
+    allowance.check_ttl(wish.ttl_s)
+    return wish.ttl_s
+
+
+def conclude(issuance: Issuance, minted: MintedSecret) -> None:
     """Write the outcome of an issuance: the value's digest, its hint and its end of life."""
-    now = timezone.now()
     issuance.status = Issuance.Status.ISSUED
-    issuance.secret_digest = secret_digest(value)
-    issuance.secret_hint = value[-client_secrets.HINT_CHARS :]
-    issuance.decided_at = now
-    issuance.expires_at = now + timedelta(seconds=settings.CLIENT_SECRET_TTL_S)
+    issuance.secret_digest = secret_digest(minted.value)
+    issuance.secret_hint = minted.value[-client_secrets.HINT_CHARS :]
+    issuance.decided_at = timezone.now()
+    issuance.expires_at = datetime.fromtimestamp(minted.expires_at, UTC)
+    issuance.upstream_request_id = minted.request_id
+    if isinstance(minted.session.get("id"), str):
+        issuance.session_id = minted.session["id"][:SESSION_ID_CHARS]
+    fields = ["status", "secret_digest", "secret_hint", "decided_at", "expires_at", "upstream_request_id", "session_id"]
     with durable_record():
-        issuance.save(update_fields=["status", "secret_digest", "secret_hint", "decided_at", "expires_at"])
-        record_event(
-            Action.CLIENT_SECRET_ISSUED,
-            request_id=issuance.request_id,
-            actor=f"user:{issuance.user_id}",
-            target=f"issuance:{issuance.pk}",
-            expires_at=int(issuance.expires_at.timestamp()),
-            model=issuance.model,
-        )
+        issuance.save(update_fields=fields)
+        _record(Action.CLIENT_SECRET_ISSUED, issuance, expires_at=minted.expires_at, model=issuance.model)
+
+
+def record_failure(issuance: Issuance, *, error: UpstreamError) -> None:
+    """Write the outcome of an issuance that came to nothing upstream, or whose fate is unknown.
+
+    What surely was not minted counts against no allowance, and its Idempotency-Key may be used again.
+    """
+    issuance.status = Issuance.Status.UNKNOWN if error.fate_unknown else Issuance.Status.FAILED
+    issuance.error_code, issuance.upstream_status = error.code, error.upstream_status
+    issuance.decided_at = timezone.now()
+    with durable_record():
+        if not error.fate_unknown:
+            issuance.idempotency_digest = None
+            assert issuance.user is not None
+            quotas.give_back(issuance.user, issuance.requested_at)
+        issuance.save(update_fields=["status", "error_code", "upstream_status", "decided_at", "idempotency_digest"])
+        action = Action.CLIENT_SECRET_UNKNOWN if error.fate_unknown else Action.CLIENT_SECRET_FAILED
+        _record(action, issuance, code=error.code, upstream_status=error.upstream_status)
 
 
 def record_refusal(requester: Requester, *, error: CodedError, agent_slug: str = "") -> None:
@@ -126,6 +208,16 @@ def record_refusal(requester: Requester, *, error: CodedError, agent_slug: str =
         )
 
 
+def revoke_issuance(issuance: Issuance, *, actor: str, request_id: str) -> bool:
+    """Make the relay take a secret no more. False when it was revoked before, or never issued."""
+    with durable_record():
+        live = Issuance.objects.filter(pk=issuance.pk, status=Issuance.Status.ISSUED, revoked_at=None)
+        if not live.update(revoked_at=timezone.now()):
+            return False
+        record_event(Action.CLIENT_SECRET_REVOKED, request_id=request_id, actor=actor, target=f"issuance:{issuance.pk}")
+    return True
+
+
 def close_orphans(now: datetime) -> int:
     """Close intents whose process died before the outcome; returns how many. Safe to run anywhere, any time."""
     orphans = Issuance.objects.without_outcome(before=now - timedelta(seconds=INTENT_DEADLINE_S))
@@ -151,34 +243,74 @@ def secret_digest(value: str) -> str:
     return client_secrets.digest(value, pepper=pepper)
 
 
-def _find_agent_version(slug: str) -> AgentVersion:
-    agents = Agent.objects.offered()
-    agent = agents.filter(slug=slug).first() if slug else agents.first()
-    if agent is None or agent.published is None:
+def _find_agent_version(slug: str, allowance: Allowance) -> AgentVersion:
+    """Return what an agent runs. One that a policy hides looks unknown; one that is switched off says so."""
+    if not slug:
+        offered = [agent for agent in Agent.objects.offered() if allowance.allows_agent(agent.slug)]
+        agent = offered[0] if offered else None
+    else:
+        agent = Agent.objects.select_related("published").filter(slug=slug).first()
+    if agent is None or agent.published is None or not allowance.allows_agent(agent.slug):
         raise exceptions.UnknownAgent()
+    if not agent.enabled:
+        raise exceptions.AgentDisabled()
     return agent.published
 
 
-def _write_intent(requester: Requester, version: AgentVersion, wish: Wish) -> Issuance:
+def _write_intent(
+    requester: Requester,
+    user: User,
+    version: AgentVersion,
+    wish: Wish,
+    kind: str,
+    session: SessionConfig,
+    allowance: Allowance,
+) -> Issuance:
+    """Use up the allowances and write the intent, both or neither.
+
+    Raises QuotaExceeded, and AlreadyMinted or IdempotencyMismatch for an Idempotency-Key that was used before.
+    """
+    now = timezone.now()
+    idempotency_digest = _idempotency_digest(wish) if wish.idempotency_key else None
     with durable_record():
-        issuance = Issuance.objects.create(
-            **_facts(requester),
-            status=Issuance.Status.REQUESTED,
-            agent_version=version,
-            agent=version.agent.slug,
-            model=version.effective_model,
-            voice=version.voice,
-            session_id=wish.session_id or f"sess_{secrets.token_hex(12)}",
-            requested_at=timezone.now(),
-        )
-        record_event(
-            Action.CLIENT_SECRET_REQUESTED,
-            request_id=requester.request_id,
-            actor=requester.actor,
-            target=f"issuance:{issuance.pk}",
-            agent=issuance.agent,
-        )
+        if idempotency_digest:
+            _refuse_repeat(user, idempotency_digest, wish)
+        quotas.use_quotas(user, allowance, now)
+        try:
+            with transaction.atomic():
+                issuance = Issuance.objects.create(
+                    **_facts(requester),
+                    status=Issuance.Status.REQUESTED,
+                    kind=kind,
+                    agent_version=version,
+                    agent=version.agent.slug,
+                    model=session["model"],
+                    voice=session["audio"]["output"]["voice"],
+                    session=session if wish.session is not None else None,
+                    session_id=wish.session_id or f"sess_{secrets.token_hex(12)}",
+                    idempotency_digest=idempotency_digest,
+                    body_digest=wish.body_digest,
+                    requested_at=now,
+                )
+        except IntegrityError:
+            if idempotency_digest:
+                _refuse_repeat(user, idempotency_digest, wish)  # somebody with the same key was quicker
+            raise
+        _record(Action.CLIENT_SECRET_REQUESTED, issuance, agent=issuance.agent, kind=kind)
     return issuance
+
+
+def _refuse_repeat(user: User, idempotency_digest: str, wish: Wish) -> None:
+    before = Issuance.objects.filter(user=user, idempotency_digest=idempotency_digest).first()
+    if before is None:
+        return
+    if before.body_digest != wish.body_digest:
+        raise exceptions.IdempotencyMismatch()
+    raise exceptions.AlreadyMinted(context={"issuance": before.pk})
+
+
+def _idempotency_digest(wish: Wish) -> str:
+    return hmac.new(settings.SECRET_KEY.encode(), wish.idempotency_key.encode(), hashlib.sha256).hexdigest()
 
 
 def _facts(requester: Requester) -> dict[str, object]:
@@ -186,7 +318,19 @@ def _facts(requester: Requester) -> dict[str, object]:
         "request_id": requester.request_id,
         "user": requester.user,
         "username": requester.user.get_username() if requester.user else "",
+        "api_key": requester.api_key,
         "ip": requester.ip,
         "user_agent": requester.user_agent,
         "origin": requester.origin,
     }
+
+
+def _record(action: Action, issuance: Issuance, *, code: str = "", **body: str | int | None) -> None:
+    record_event(
+        action,
+        request_id=issuance.request_id,
+        actor=f"key:{issuance.api_key_id}" if issuance.api_key_id else f"user:{issuance.user_id}",
+        target=f"issuance:{issuance.pk}",
+        code=code,
+        **body,
+    )

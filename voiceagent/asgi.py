@@ -10,8 +10,8 @@ from django.urls import re_path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceagent.settings")
 django_application = get_asgi_application()
 
-from relay.upstream_http import close_upstream_http  # noqa: E402  (needs the applications to be loaded)
 from voiceagent.body_limit import BodyLimit, Receive, Scope, Send  # noqa: E402
+from voiceagent.upstream import close_upstream_http  # noqa: E402  (needs the applications to be loaded)
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:

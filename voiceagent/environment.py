@@ -74,6 +74,14 @@ class SettingsReader:
         value = self.text(name)
         return [word.strip() for word in value.split(",") if word.strip()] if value else default
 
+    def words_of(self, name: str, default: list[str], *, choices: tuple[str, ...]) -> list[str]:
+        """Return a comma-separated list out of a few words."""
+        words = self.words(name, default)
+        if not set(words) <= set(choices):
+            self.problems.append(f"{name} must be a list out of {', '.join(choices)}.")
+            return default
+        return words
+
     def url(self, name: str, default: str, *, schemes: tuple[str, ...]) -> str:
         value = self.text(name, default)
         if value and (urlsplit(value).scheme not in schemes or not urlsplit(value).hostname):

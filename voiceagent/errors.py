@@ -84,7 +84,7 @@ def error_response(request: HttpRequest, error: CodedError) -> HttpResponse:
         error.upstream_status if isinstance(error, UpstreamRefusedRequest) and error.upstream_status else error.status
     )
     body = _upstream_form(error) if request.path.startswith("/v1/") else _own_form(request, error)
-    response = JsonResponse(body, status=status)
+    response = JsonResponse(body, status=status, headers=error.headers)
     response["Cache-Control"] = "no-store"
     if error.retry_after_ms is not None:
         response["Retry-After"] = str(-(-error.retry_after_ms // 1000))

@@ -92,7 +92,8 @@ def test_a_request_without_csrf_token_is_refused_as_json(alice: User) -> None:
     answer = post(client)
 
     assert (answer["status"], answer["code"]) == (403, "csrf_failed")
-    assert not Issuance.objects.exists()
+    row = Issuance.objects.get()
+    assert (row.status, row.user, row.error_code) == ("denied", alice, "csrf_failed")
 
 
 def test_a_foreign_origin_is_refused_and_recorded(alices_client: Client) -> None:
@@ -143,7 +144,8 @@ def test_another_method_is_refused(alices_client: Client) -> None:
 def test_an_agent_that_is_switched_off_cannot_be_had(alices_client: Client) -> None:
     Agent.objects.update(enabled=False)
 
-    assert post(alices_client, {"agent": "assistant"})["code"] == "unknown_agent"
+    assert post(alices_client, {"agent": "assistant"})["code"] == "agent_disabled"
+    assert post(alices_client)["code"] == "unknown_agent"
 
 
 def test_the_rate_is_limited_per_user_with_the_time_to_wait(alices_client: Client, settings: Settings) -> None:

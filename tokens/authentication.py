@@ -1,0 +1,102 @@
+"""Who asks: the holder of an API key, or the owner of a session whose request carries a CSRF token.
+
+One function decides for plain and asynchronous views; DRF's authenticator at the end hands over to it.
+"""
+
+import hmac
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth import get_user
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from tokens import api_keys
+from tokens.exceptions import ApiKeyExpired, InvalidApiKey, MissingScope, NetworkNotAllowed, NotAuthenticated
+from tokens.models import ApiKey, Scope
+from tokens.requester import Requester, requester_of
+from voiceagent.errors import CsrfFailed
+
+
+def identify(request: HttpRequest) -> Requester:
+    """Return who asks. Its user is None for somebody who shows nothing at all.
+
+    An `Authorization` header decides alone: a wrong key is never overlooked in favour of a cookie.
+    Raises InvalidApiKey and ApiKeyExpired.
+    """
+    if "HTTP_AUTHORIZATION" not in request.META:
+        return requester_of(request, get_user(request))
+    key = find_api_key(bearer_of(request), timezone.now())
+    return requester_of(request, key.user, api_key=key)
+
+
+def check_access(request: HttpRequest, requester: Requester, scope: Scope, *, csrf: bool = True) -> None:
+    """Check what goes with the credential: a key's networks and scope, a session's CSRF token.
+
+    csrf: off for a route that has a check of its own. Raises NetworkNotAllowed, MissingScope, CsrfFailed.
+    """
+    key = requester.api_key
+    if key is None:
+        if requester.user is not None and csrf:
+            _check_csrf(request)
+        return
+    if not key.allows_address(requester.ip):
+        raise NetworkNotAllowed()
+    if not key.has_scope(scope):
+        raise MissingScope(f"The API key lacks the scope {scope.value!r}.")
+
+
+def bearer_of(request: HttpRequest) -> str:
+    """Return the credential of the `Authorization: Bearer` header; empty for another scheme."""
+    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else ""
+
+
+def find_api_key(unverified_value: str, now: datetime) -> ApiKey:
+    """Return the key with this value and note its use. Raises InvalidApiKey or, to its holder only, ApiKeyExpired."""
+    if not api_keys.has_form(unverified_value):
+        raise InvalidApiKey()
+    public_part = api_keys.public_part(unverified_value)
+    key = ApiKey.objects.select_related("user").filter(public_part=public_part).first()
+    if key is None or key.pepper_number not in api_keys.peppers():
+        raise InvalidApiKey()
+    if not hmac.compare_digest(key.digest, api_keys.digest(unverified_value, pepper_number=key.pepper_number)):
+        raise InvalidApiKey()
+    if not key.enabled or key.revoked_at is not None or not key.user.is_active:
+        raise InvalidApiKey()
+    if key.expires_at <= now:
+        raise ApiKeyExpired()
+    if key.needs_last_used(now):
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+    return key
+
+
+class _CsrfCheck(CsrfViewMiddleware):
+    def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
+        raise CsrfFailed()
+
+
+def _check_csrf(request: HttpRequest) -> None:
+    """Raise CsrfFailed as Django's own middleware would refuse; the views are exempt from that for the keys' sake."""
+    check = _CsrfCheck(lambda request: HttpResponse())
+    check.process_request(request)
+    check.process_view(request, lambda request: HttpResponse(), (), {})
+
+
+class KeyOrSession(BaseAuthentication):
+    """For DRF's views, which name the scope that a key needs: `required_scope`."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiKey | None] | None:
+        view: Any = request.parser_context["view"]
+        requester = identify(request._request)
+        if requester.user is None:
+            raise NotAuthenticated()
+        check_access(request._request, requester, view.required_scope)
+        return requester.user, requester.api_key
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="voiceagent"'

@@ -1,0 +1,115 @@
+"""What a requester may do: the policies that concern them, put together, and the questions asked of the result."""
+
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from tokens.exceptions import NetworkNotAllowed, PolicyDenied
+from tokens.models import ApiKey, Kind, Policy, in_networks
+
+T = TypeVar("T")
+# Fields of a session that anybody may name within their policy; all others need `own_session`.
+PLAIN_SESSION_FIELDS: Final = frozenset({"type", "model", "audio"})
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """The limits of one requester. None means no limit; times are in seconds."""
+
+    kinds: tuple[str, ...]
+    agents: tuple[str, ...] | None
+    models: tuple[str, ...] | None
+    voices: tuple[str, ...] | None
+    own_session: bool
+    max_ttl_s: int
+    issue_rate: str
+    secrets_a_day: int | None
+    secrets_a_month: int | None
+    calls_at_once: int
+    call_max_s: int
+    networks: tuple[str, ...]
+
+    def check_network(self, ip: str | None) -> None:
+        """Raise NetworkNotAllowed for an address outside of the policy's networks."""
+        if self.networks and not in_networks(ip, self.networks):
+            raise NetworkNotAllowed()
+
+    def check_kind(self, kind: str) -> None:
+        if kind not in self.kinds:
+            raise PolicyDenied(f"Your policy does not allow {kind} client secrets.", context={"rule": "kinds"})
+
+    def check_ttl(self, ttl_s: int) -> None:
+        if ttl_s > self.max_ttl_s:
+            raise PolicyDenied(
+                f"Your policy allows a life of at most {self.max_ttl_s} seconds.", context={"rule": "max_ttl_s"}
+            )
+
+    def check_model(self, model: str) -> None:
+        if self.models is not None and model not in self.models:
+            raise PolicyDenied(f"Your policy does not allow the model {model!r}.", context={"rule": "models"})
+
+    def check_voice(self, voice: str) -> None:
+        if self.voices is not None and voice not in self.voices:
+            raise PolicyDenied(f"Your policy does not allow the voice {voice!r}.", context={"rule": "voices"})
+
+    def check_session_fields(self, session: dict[str, Any]) -> None:
+        """Raise PolicyDenied when a session names more than model and voice without the right to."""
+        if self.own_session:
+            return
+        extra = sorted(session.keys() - PLAIN_SESSION_FIELDS)
+        audio = session.get("audio") or {}
+        extra += [f"audio.{name}" for name in sorted(audio.keys() - {"output"})]
+        extra += [f"audio.output.{name}" for name in sorted((audio.get("output") or {}).keys() - {"voice"})]
+        if extra:
+            raise PolicyDenied(
+                f"Your policy does not allow a session of your own; remove {', '.join(extra)} or name an agent.",
+                context={"rule": "own_session", "fields": extra},
+            )
+
+    def allows_agent(self, slug: str) -> bool:
+        return self.agents is None or slug in self.agents
+
+
+def allowance_of(user: User, api_key: ApiKey | None) -> Allowance:
+    """Put together what a user may do, with a key or without: for each field the most specific policy that sets it."""
+    policies = list(Policy.objects.for_user(user, api_key))
+
+    def first(field: str, default: T) -> T:
+        for policy in policies:
+            value = getattr(policy, field)
+            if value not in (None, ""):
+                return tuple(value) if isinstance(value, list) else value  # type: ignore[return-value]
+        return default
+
+    return Allowance(
+        kinds=first("allowed_kinds", tuple(settings.CLIENT_SECRET_KINDS)),
+        agents=first("allowed_agents", None),
+        models=first("allowed_models", None),
+        voices=first("allowed_voices", None),
+        own_session=first("own_session", False),
+        max_ttl_s=first("max_ttl_s", settings.CLIENT_SECRET_MAX_TTL_S),
+        issue_rate=first("issue_rate", settings.ISSUE_RATE),
+        secrets_a_day=first("secrets_a_day", None),
+        secrets_a_month=first("secrets_a_month", None),
+        calls_at_once=first("calls_at_once", settings.CALLS_AT_ONCE),
+        call_max_s=first("call_max_s", settings.CALL_MAX_S),
+        networks=first("allowed_networks", ()),
+    )
+
+
+def chosen_kind(allowance: Allowance, *, asked: str, with_key: bool) -> str:
+    """Return the kind of secret to issue: the one asked for, else direct for programs and relayed for pages.
+
+    Raises PolicyDenied when a kind was asked for that the policy does not allow.
+    """
+    if asked:
+        allowance.check_kind(asked)
+        return asked
+    preferred = (Kind.DIRECT, Kind.RELAYED) if with_key else (Kind.RELAYED, Kind.DIRECT)
+    return next((kind.value for kind in preferred if kind.value in allowance.kinds), "") or _nothing_allowed()
+
+
+def _nothing_allowed() -> str:
+    raise PolicyDenied("Your policy allows no client secrets.", context={"rule": "kinds"})
