@@ -12,9 +12,17 @@ class Action(models.TextChoices):
     CLIENT_SECRET_REVOKED = "client_secret.revoked"
     API_KEY_CREATED = "api_key.created"
     API_KEY_REVOKED = "api_key.revoked"
+    API_KEY_DISABLED = "api_key.disabled"
+    API_KEY_ENABLED = "api_key.enabled"
+    ISSUANCES_EXPORTED = "issuances.exported"
     POLICY_CHANGED = "policy.changed"
     CALL_REQUESTED = "call.requested"
     CALL_CREATED = "call.created"
     CALL_REFUSED = "call.refused"
     CALL_FAILED = "call.failed"
     CALL_ENDED = "call.ended"
+
+
+def action_choices() -> list[tuple[str, str]]:
+    """Return the choices of the model's field; as a function, so that a new action needs no migration."""
+    return Action.choices

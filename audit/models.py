@@ -4,7 +4,7 @@ from typing import Any, NoReturn
 
 from django.db import models
 
-from audit.actions import Action
+from audit.actions import action_choices
 
 
 class AppendOnlyError(TypeError):
@@ -21,7 +21,7 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
 
 class AuditEvent(models.Model):
     recorded_at = models.DateTimeField()
-    action = models.CharField(max_length=64, choices=Action)
+    action = models.CharField(max_length=64, choices=action_choices)
     request_id = models.CharField(max_length=64, db_index=True)
     actor = models.CharField(max_length=150, blank=True)  # "user:7", "worker", or "" for nobody known
     target = models.CharField(max_length=150, blank=True)  # "issuance:12", "call:5"

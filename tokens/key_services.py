@@ -61,5 +61,14 @@ def revoke_api_key(key: ApiKey, *, now: datetime, request_id: str, actor: str) -
     return True
 
 
+def switch_api_key(key: ApiKey, *, enabled: bool, request_id: str, actor: str) -> bool:
+    """Switch a key off or on again. False when it was so already."""
+    with durable_record():
+        if not ApiKey.objects.filter(pk=key.pk, enabled=not enabled).update(enabled=enabled):
+            return False
+        _record(Action.API_KEY_ENABLED if enabled else Action.API_KEY_DISABLED, key, request_id, actor)
+    return True
+
+
 def _record(action: Action, key: ApiKey, request_id: str, actor: str) -> None:
     record_event(action, request_id=request_id, actor=actor, target=f"api_key:{key.pk}", owner=key.user_id)
