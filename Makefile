@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := requirements.txt requirements-engine.txt
 .DEFAULT_GOAL := help
-.PHONY: help run setup test lint types test-python test-js test-e2e browser lock docs clean
+need = @command -v $(1) >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq $(1); } || { echo "$(1) is needed for the tests: sudo apt-get install $(1)"; exit 1; }
+.PHONY: help run setup test lint types test-python test-js test-e2e browser curl lock docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -46,7 +47,7 @@ types: $(VENV)/.dev node_modules/.installed
 	$(BIN)/mypy .
 	$(BIN)/python -m voiceagent.node npm run --silent types
 
-test-python: $(VENV)/.dev
+test-python: $(VENV)/.dev node_modules/.installed curl
 	$(BIN)/python -m pytest --ignore tests/e2e
 
 test-js: node_modules/.installed
@@ -55,8 +56,12 @@ test-js: node_modules/.installed
 test-e2e: $(VENV)/.dev node_modules/.installed browser setup
 	$(BIN)/python -m pytest tests/e2e
 
+# What the tests need of the system: installed where we may, else named.
 browser:
-	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium; } || { echo "Chromium is needed for the browser tests: sudo apt-get install chromium"; exit 1; }
+	$(call need,chromium)
+
+curl:
+	$(call need,curl)
 
 lock: $(VENV)/.dev
 	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt
