@@ -25,10 +25,10 @@ from realtime_api import client_secrets
 from realtime_api.errors import CodedError, UpstreamError
 from realtime_api.session import SessionConfig, merge_session
 from realtime_api.upstream import MintedSecret, create_client_secret
-from tokens import exceptions, quotas
+from tokens import api_keys, exceptions, quotas
 from tokens.constants import INTENT_DEADLINE_S, REFUSALS_KEPT_APART, SESSION_ID_CHARS
 from tokens.limits import RateState, check_rate
-from tokens.models import Issuance, Kind
+from tokens.models import ApiKey, Issuance, Kind
 from tokens.policy import Allowance, allowance_of, chosen_kind
 from tokens.requester import Requester
 from tokens.wishes import Wish
@@ -241,6 +241,24 @@ def secret_digest(value: str) -> str:
     """Return the keyed fingerprint by which a client secret is stored and found."""
     pepper = hmac.new(settings.SECRET_KEY.encode(), b"client-secret-pepper", hashlib.sha256).digest()
     return client_secrets.digest(value, pepper=pepper)
+
+
+def find_leaked(value: str) -> str | None:
+    """Tell in a few lines whose client secret or API key a value is; None when it is none of ours."""
+    issuance = Issuance.objects.filter(secret_digest=secret_digest(value)).first()
+    if issuance is not None:
+        state = "still valid" if issuance.is_valid() else "no longer valid"
+        return (
+            f"Client secret, {state}: issuance {issuance.pk} to {issuance.username or 'nobody'}"
+            f" from {issuance.ip} at {issuance.requested_at:%Y-%m-%d %H:%M:%S} UTC, request {issuance.request_id}"
+        )
+    if not api_keys.has_form(value):
+        return None
+    key = ApiKey.objects.select_related("user").filter(public_part=api_keys.public_part(value)).first()
+    if key is None or key.digest != api_keys.digest(value, pepper_number=key.pepper_number):
+        return None
+    state = "in use" if ApiKey.objects.usable(timezone.now()).filter(pk=key.pk).exists() else "no longer usable"
+    return f"API key, {state}: {key.name!r} ({key.public_part}…) of {key.user.get_username()}, key {key.pk}"
 
 
 def _find_agent_version(slug: str, allowance: Allowance) -> AgentVersion:
