@@ -29,6 +29,7 @@ class AgentAdmin(admin.ModelAdmin[Agent]):
 
     def get_form(self, request: HttpRequest, obj: Agent | None = None, change: bool = False, **kwargs: object) -> type:
         form: type = super().get_form(request, obj, change=change, **kwargs)
-        field: ModelChoiceField[AgentVersion] = form.base_fields["published"]  # type: ignore[attr-defined]  # made by the factory
-        field.queryset = AgentVersion.objects.filter(agent=obj)
+        field: ModelChoiceField[AgentVersion] | None = form.base_fields.get("published")  # type: ignore[attr-defined]  # made by the factory
+        if field is not None:  # it is missing for those who may only look
+            field.queryset = AgentVersion.objects.filter(agent=obj)
         return form

@@ -66,7 +66,7 @@ class AgentVersion(models.Model):
             raise TypeError("A version of an agent is never changed; add a new one.")
         newest = AgentVersion.objects.filter(agent_id=self.agent_id).aggregate(models.Max("number"))["number__max"]
         self.number = (newest or 0) + 1
-        super().save(*args, **kwargs)
+        super().save(*args, **(kwargs | {"force_insert": True}))
 
     @property
     def effective_model(self) -> str:

@@ -62,11 +62,12 @@ class UpstreamBroken(UpstreamError):
 
 
 class UpstreamBadAnswer(UpstreamError):
-    """The upstream answered something that is not the protocol's."""
+    """The upstream answered something that is not the protocol's. call_id: of the call that it made all the same."""
 
     code = "upstream_bad_response"
     default_message = "The voice service gave an answer that could not be understood."
     fate_unknown = True
+    call_id: str = ""
 
 
 class UpstreamTlsFailed(UpstreamError):
@@ -94,6 +95,12 @@ class UpstreamTimeout(UpstreamError):
     status = 504
     default_message = "The voice service did not answer in time."
     fate_unknown = True
+
+
+class UpstreamConnectTimeout(UpstreamTimeout):
+    """No connection was made in time, so nothing was sent."""
+
+    fate_unknown = False
 
 
 class UpstreamAuthFailed(UpstreamError):

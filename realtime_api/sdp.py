@@ -13,15 +13,15 @@ MAX_CANDIDATES: Final = 64
 
 _LINE: Final = re.compile(r"[a-z]=[^\x00-\x08\x0a-\x1f\x7f]*")
 _MEDIA: Final = re.compile(
-    r"m=(audio|application|video|text|message) (\d{1,5})(?:/\d{1,2})? ([A-Za-z0-9/]+)((?: [\w.-]+)+)"
+    r"m=(audio|application|video|text|message) (\d{1,5})(?:/\d{1,2})? ([A-Za-z0-9/]+)((?: [\w.-]+)+)", re.ASCII
 )
 _CANDIDATE: Final = re.compile(
     r"a=candidate:\S{1,64} [1-9]\d{0,4} (?:udp|tcp) \d{1,10} [0-9A-Za-z.:-]{1,255} \d{1,5}"
     r" typ (?:host|srflx|prflx|relay)(?: .*)?",
-    re.I,
+    re.I | re.ASCII,
 )
-_RTPMAP: Final = re.compile(r"a=rtpmap:\d{1,3} [\w.+-]+/\d{1,6}(?:/\d{1,2})?")
-_FMTP: Final = re.compile(r"a=fmtp:\d{1,3} \S.*")
+_RTPMAP: Final = re.compile(r"a=rtpmap:\d{1,3} [\w.+-]+/\d{1,6}(?:/\d{1,2})?", re.ASCII)
+_FMTP: Final = re.compile(r"a=fmtp:\d{1,3} \S.*", re.ASCII)
 _FINGERPRINT: Final = re.compile(r"a=fingerprint:(sha-256|sha-384|sha-512) (?:[0-9A-F]{2}:){31,63}[0-9A-F]{2}", re.I)
 _ATTRIBUTE_RULES: Final = {
     "a=candidate:": _CANDIDATE,
@@ -68,7 +68,8 @@ def _check_grammar(lines: list[str]) -> None:
     if lines[0] != "v=0":
         raise InvalidSdp("The SDP does not start with v=0.")
     for number, line in enumerate(lines, start=1):
-        if len(line) > MAX_LINE_CHARS or not _LINE.fullmatch(line) or not _is_known_form(line):
+        is_plain = len(line) <= MAX_LINE_CHARS and line.replace("\t", " ").isprintable()
+        if not is_plain or not _LINE.fullmatch(line) or not _is_known_form(line):
             raise InvalidSdp(f"Line {number} of the SDP is malformed.")
     for required in ("o=", "s=", "t=", "m="):
         if not any(line.startswith(required) for line in lines):

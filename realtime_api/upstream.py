@@ -9,7 +9,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -52,7 +52,7 @@ class CreatedCall:
     """A call that the upstream accepted: its id (`rtc_…`) and the SDP answer."""
 
     call_id: str
-    answer_sdp: str
+    answer_sdp: str = field(repr=False)  # it holds the password of the media connection
     request_id: str
 
 
@@ -152,24 +152,38 @@ async def hang_up(http: aiohttp.ClientSession, upstream: Upstream, call_id: str)
 
 def hang_up_sync(upstream: Upstream, call_id: str) -> bool:
     """Do as `hang_up`, for code that is synchronous."""
+    deadline = time.monotonic() + upstream.deadline_s
     try:
         with requests.Session() as http:
             http.trust_env = False
-            answer = http.post(
+            with http.post(
                 f"{upstream.base_url}/realtime/calls/{call_id}/hangup",
                 headers=upstream.headers(),
                 timeout=(CONNECT_TIMEOUT_S, upstream.deadline_s),
                 allow_redirects=False,
                 stream=True,
-            )
-            body = answer.raw.read(MAX_ANSWER_BYTES)
+            ) as answer:
+                is_over = answer.ok or answer.status_code == HTTPStatus.NOT_FOUND
+                body = b"" if is_over else _read_until(answer, deadline)
+                return _read_hang_up(answer.status_code, answer.headers, body)
     except requests.exceptions.SSLError as exc:
         raise errors.UpstreamTlsFailed() from exc
-    except requests.exceptions.Timeout as exc:
+    except (requests.exceptions.Timeout, TimeoutError) as exc:
         raise errors.UpstreamTimeout() from exc
     except requests.exceptions.RequestException as exc:
         raise errors.UpstreamUnreachable() from exc
-    return _read_hang_up(answer.status_code, answer.headers, body)
+
+
+def _read_until(answer: requests.Response, deadline: float) -> bytes:
+    """Read an answer's beginning, in pieces, so that a drip of bytes cannot stretch the deadline."""
+    body = b""
+    for chunk in answer.iter_content(1_024):
+        body += chunk
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        if len(body) > MAX_ANSWER_BYTES:
+            break
+    return body
 
 
 async def _post(
@@ -187,6 +201,8 @@ async def _post(
             upstream.base_url + path, data=data, headers=headers, timeout=timeout, allow_redirects=False
         ) as answer:
             return answer.status, answer.headers, await _read_capped(answer.content)
+    except aiohttp.ConnectionTimeoutError as exc:
+        raise errors.UpstreamConnectTimeout() from exc
     except TimeoutError as exc:
         raise errors.UpstreamTimeout() from exc
     except (aiohttp.ClientConnectorSSLError, aiohttp.ClientConnectorCertificateError) as exc:
@@ -213,7 +229,9 @@ def _read_created_call(headers: Mapping[str, str], body: bytes) -> CreatedCall:
     try:
         answer_sdp = check_answer(body)
     except errors.InvalidSdp as exc:
-        raise errors.UpstreamBadAnswer("The voice service's answer is not SDP.", upstream_status=201) from exc
+        error = errors.UpstreamBadAnswer("The voice service's answer is not SDP.", upstream_status=201)
+        error.call_id = location[1]
+        raise error from exc
     return CreatedCall(location[1], answer_sdp, headers.get("x-request-id", "")[:128])
 
 

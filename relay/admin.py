@@ -29,7 +29,10 @@ class CallAdmin(ReadOnlyAdmin):
     list_per_page = 50
     actions = ["hang_up"]
 
-    @admin.action(description="Hang up the selected live calls")
+    def has_hang_up_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("relay.change_call")
+
+    @admin.action(description="Hang up the selected live calls", permissions=["hang_up"])
     def hang_up(self, request: HttpRequest, queryset: CallQuerySet) -> None:
         calls = queryset.filter(state=Call.State.LIVE)
         ended = sum(

@@ -6,7 +6,6 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -18,6 +17,7 @@ from relay.serializers import CallEventSerializer
 from relay.services import end_call, note_seen, record_refusal, relay_to_the_end
 from tokens.authentication import bearer_of
 from tokens.requester import Requester, check_origin, is_allowed_origin, printable, requester_of
+from voiceagent.errors import allow_methods, error_response
 
 # What the browser SDK sends along; a page on another allowed origin asks for these first.
 CORS_REQUEST_HEADERS = "authorization, content-type, x-openai-agents-sdk"
@@ -26,19 +26,27 @@ CORS_REQUEST_HEADERS = "authorization, content-type, x-openai-agents-sdk"
 # No CSRF token can come with the SDK's request. The single-use secret and the Origin check stand in its place:
 # another site knows no secret, and cookies alone get nobody a call.
 @csrf_exempt
-@require_http_methods(["POST", "OPTIONS"])
+@allow_methods("POST", "OPTIONS")
 @never_cache
 async def calls(request: HttpRequest) -> HttpResponse:
     """Relay an SDP offer: `POST /v1/realtime/calls`, `Bearer ek_…`, `application/sdp`; 201, answer, `Location`."""
     requester = requester_of(request, await request.auser())
+    try:
+        response = await _answer(request, requester)
+    except CodedError as exc:
+        response = error_response(request, exc)  # here, so that a page of another origin may read it
+    return _allow_origin(request, response, requester.origin)
+
+
+async def _answer(request: HttpRequest, requester: Requester) -> HttpResponse:
     if request.method == "OPTIONS":
         check_origin(request, requester)
-        return _preflight(request, requester.origin)
+        return _preflight()
     await _check_envelope(request, requester)
     created = await relay_to_the_end(unverified_secret=bearer_of(request), raw_offer=request.body, requester=requester)
     response = HttpResponse(created.answer_sdp, content_type="application/sdp", status=HTTPStatus.CREATED)
     response["Location"] = f"/v1/realtime/calls/{created.call_id}"
-    return _allow_origin(request, response, requester.origin)
+    return response
 
 
 async def _check_envelope(request: HttpRequest, requester: Requester) -> None:
@@ -52,18 +60,19 @@ async def _check_envelope(request: HttpRequest, requester: Requester) -> None:
         raise
 
 
-def _preflight(request: HttpRequest, origin: str) -> HttpResponse:
+def _preflight() -> HttpResponse:
     response = HttpResponse(status=HTTPStatus.NO_CONTENT)
     response["Access-Control-Allow-Methods"] = "POST"
     response["Access-Control-Allow-Headers"] = CORS_REQUEST_HEADERS
     response["Access-Control-Max-Age"] = "600"
-    return _allow_origin(request, response, origin)
+    return response
 
 
 def _allow_origin(request: HttpRequest, response: HttpResponse, origin: str) -> HttpResponse:
     if origin and is_allowed_origin(request, origin):
         response["Access-Control-Allow-Origin"] = origin
-        response["Access-Control-Expose-Headers"] = "Location"  # without it the SDK never learns the call id
+        # Without the first the SDK never learns the call's id.
+        response["Access-Control-Expose-Headers"] = "Location, Retry-After, X-Request-ID"
         response["Vary"] = "Origin"
     return response
 
@@ -92,7 +101,8 @@ class CallEventsView(OwnCallView):
             end_call(
                 call, reason=report.end_reason, actor=f"user:{request.user.pk}", detail=printable(report.end_detail)
             )
-        return Response({"state": Call.objects.get(pk=call.pk).state})
+        call.refresh_from_db()
+        return Response({"state": call.state, "endReason": call.end_reason or None})
 
 
 class HangUpView(OwnCallView):

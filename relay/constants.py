@@ -5,6 +5,6 @@ from typing import Final
 HEARTBEAT_TIMEOUT_S: Final = 45  # three heartbeats of the page
 REQUEST_TIMEOUT_S: Final = 45  # an older request without outcome has none any more
 HANG_UP_RETRY_S: Final = 600  # how long the worker tries to end an ended call upstream
+HANG_UP_GRACE_S: Final = 3  # meanwhile whoever ended the call is telling the upstream
 SWEEP_INTERVAL_S: Final = 2.0
 DETAIL_CHARS: Final = 200
-REFUSALS_KEPT: Final = "20/m"  # events for refused offers of the same code and address

@@ -21,9 +21,15 @@ class CallQuerySet(models.QuerySet["Call"]):
         """Return live calls whose page used to report and stopped; pages that never do are left alone."""
         return self.filter(state=Call.State.LIVE, last_seen_at__lt=moment)
 
-    def to_hang_up(self, *, ended_after: datetime) -> "CallQuerySet":
-        """Return ended calls that the upstream has not yet been told to end."""
-        return self.filter(state=Call.State.ENDED, hung_up_at=None, ended_at__gt=ended_after).exclude(upstream_id=None)
+    def to_hang_up(self, *, ended_after: datetime, ended_before: datetime) -> "CallQuerySet":
+        """Return calls that ended between two moments and that the upstream has not yet been told to end."""
+        ended = self.filter(state=Call.State.ENDED, ended_at__gt=ended_after, ended_at__lt=ended_before)
+        return ended.filter(hung_up_at=None).exclude(upstream_id=None)
+
+
+def end_reasons() -> list[tuple[str, str]]:
+    """Return the choices of the field; as a function, so that a new reason needs no migration."""
+    return Call.EndReason.choices
 
 
 class Call(models.Model):
@@ -42,6 +48,7 @@ class Call(models.Model):
         TIME_LIMIT = "time_limit", "Time limit"
         CLIENT_GONE = "client_gone", "Client left during set-up"
         HUNG_UP = "hung_up", "Hung up by REST"
+        REPLACED = "replaced", "Gave way to a newer call"
         ADMINISTRATOR = "administrator", "Ended by an administrator"
 
     protocol = models.CharField(max_length=20, default="realtime")
@@ -62,7 +69,7 @@ class Call(models.Model):
     started_at = models.DateTimeField(null=True)
     last_seen_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
-    end_reason = models.CharField(max_length=20, choices=EndReason, blank=True)
+    end_reason = models.CharField(max_length=20, choices=end_reasons, blank=True)
     end_detail = models.CharField(max_length=DETAIL_CHARS, blank=True)
     hung_up_at = models.DateTimeField(null=True)
 

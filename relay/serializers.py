@@ -1,11 +1,10 @@
 """Shapes of the call routes."""
 
-from typing import Any
-
 from rest_framework import serializers
 
 from relay.constants import DETAIL_CHARS
 from relay.models import Call
+from voiceagent.strict_json import StrictSerializer
 
 # The page's word for why it ended, and the reason that stands in history. An unknown word counts as lost.
 END_REASONS = {
@@ -15,7 +14,7 @@ END_REASONS = {
 }
 
 
-class CallEventSerializer(serializers.Serializer[Any]):
+class CallEventSerializer(StrictSerializer):
     type = serializers.ChoiceField(choices=["connected", "heartbeat", "ended", "failed"])
     reason = serializers.CharField(required=False, allow_blank=True, max_length=40)
     detail = serializers.CharField(required=False, allow_blank=True, max_length=DETAIL_CHARS)

@@ -13,16 +13,16 @@ from audit.actions import Action
 from audit.services import durable_record, record_event
 from realtime_api import upstream as realtime_upstream
 from realtime_api.client_secrets import has_form
-from realtime_api.errors import CodedError, UpstreamError, UpstreamUnreachable
+from realtime_api.errors import CodedError, UpstreamBadAnswer, UpstreamError, UpstreamUnreachable
 from realtime_api.sdp import check_offer
 from realtime_api.upstream import CreatedCall
 from relay import exceptions
-from relay.constants import HANG_UP_RETRY_S, HEARTBEAT_TIMEOUT_S, REFUSALS_KEPT, REQUEST_TIMEOUT_S
+from relay.constants import HANG_UP_GRACE_S, HANG_UP_RETRY_S, HEARTBEAT_TIMEOUT_S, REQUEST_TIMEOUT_S
 from relay.models import Call
-from tokens.exceptions import LimitsUnavailable, RateLimited
 from tokens.limits import check_rate
 from tokens.models import Issuance, Kind
 from tokens.policy import Allowance, allowance_of
+from tokens.refusals import RefusalCounter
 from tokens.requester import Requester
 from tokens.services import secret_digest
 from voiceagent.upstream import configured_upstream, safety_identifier, upstream_http
@@ -43,17 +43,32 @@ async def relay_offer(*, unverified_secret: str, raw_offer: bytes, requester: Re
         call = await sync_to_async(claim)(unverified_secret, requester)  # (2)
         created = await _create_upstream(call, offer_sdp, unverified_secret)  # (3)
     except CodedError as exc:
+        if isinstance(exc, UpstreamBadAnswer) and exc.call_id:
+            await _hang_up_unrecorded(exc.call_id)
         if call is None:
             await sync_to_async(record_refusal)(requester, error=exc)
         else:
             await sync_to_async(record_failure)(call, error=exc)
         raise
-    await sync_to_async(record_created)(call, created)  # (4)
+    try:
+        await sync_to_async(record_created)(call, created)  # (4)
+    except Exception:
+        await _hang_up_unrecorded(created.call_id)
+        raise
     logger.info(
         "call relayed call_id=%s request_id=%s offer_bytes=%d answer_bytes=%d",
         created.call_id, call.request_id, len(raw_offer), len(created.answer_sdp),
     )  # fmt: skip
     return created
+
+
+async def _hang_up_unrecorded(call_id: str) -> None:
+    """End a call that was made but whose outcome is not on record, so that nobody talks on it unseen."""
+    logger.error("call is not on record and is ended call_id=%s", call_id)
+    try:
+        await realtime_upstream.hang_up(upstream_http(), configured_upstream(), call_id)
+    except UpstreamError as exc:
+        logger.error("hang-up failed call_id=%s code=%s", call_id, exc.code)
 
 
 async def relay_to_the_end(*, unverified_secret: str, raw_offer: bytes, requester: Requester) -> CreatedCall:
@@ -83,7 +98,7 @@ def claim(unverified_secret: str, requester: Requester) -> Call:
     A caller over the limit of calls at once keeps the secret. Raises EphemeralKeyExpired, ClientSecretUsed,
     TooManyCalls, RateLimited.
     """
-    check_rate("relay", key=f"ip:{requester.ip or 'unknown'}", rate=settings.RELAY_RATE)
+    check_rate("relay", key=requester.address_key, rate=settings.RELAY_RATE)
     if not has_form(unverified_secret):
         raise exceptions.EphemeralKeyExpired()
     now = timezone.now()
@@ -91,7 +106,7 @@ def claim(unverified_secret: str, requester: Requester) -> Call:
         issuance = _claim_issuance(secret_digest(unverified_secret), requester, now)
         assert issuance.user is not None  # a secret without a user is not bound to anybody
         allowance = allowance_of(issuance.user, issuance.api_key)
-        _check_calls_at_once(issuance.user, allowance)
+        _make_room(issuance.user, allowance, now)
         call = Call.objects.create(
             issuance=issuance,
             user=issuance.user,
@@ -115,6 +130,7 @@ def _claim_issuance(digest: str, requester: Requester, now: datetime) -> Issuanc
     if issuance is None or not _is_bound_to(issuance, requester):
         raise exceptions.EphemeralKeyExpired()
     if not Issuance.objects.claim(secret_digest=digest, now=now):
+        issuance.refresh_from_db(fields=["first_used_at"])  # somebody with the same secret was quicker
         raise exceptions.ClientSecretUsed() if issuance.first_used_at else exceptions.EphemeralKeyExpired()
     return issuance
 
@@ -128,10 +144,21 @@ def _is_bound_to(issuance: Issuance, requester: Requester) -> bool:
     return requester.user is None or requester.user.pk == issuance.user.pk
 
 
-def _check_calls_at_once(user: User, allowance: Allowance) -> None:
+def _make_room(user: User, allowance: Allowance, now: datetime) -> None:
+    """Raise TooManyCalls when a user has as many calls as they may, unless one of them can give way.
+
+    Not every client reports that its call is alive, or over. Of those that never did the oldest is ended for
+    the new one; otherwise two calls by a plain client would lock its user out until they reach their limit.
+    """
     User.objects.select_for_update().get(pk=user.pk)  # on PostgreSQL two claims would both count too few
-    if Call.objects.of(user).open().count() >= allowance.calls_at_once:
+    own = Call.objects.of(user).open()
+    if own.count() < allowance.calls_at_once:
+        return
+    silent = own.filter(state=Call.State.LIVE, last_seen_at=None).order_by("id").first()
+    if silent is None:
         raise exceptions.TooManyCalls()
+    own.filter(pk=silent.pk).update(state=Call.State.ENDED, ended_at=now, end_reason=Call.EndReason.REPLACED)
+    _record(Action.CALL_ENDED, silent, code=Call.EndReason.REPLACED)  # the worker tells the upstream
 
 
 async def _create_upstream(call: Call, offer_sdp: str, secret: str) -> CreatedCall:
@@ -167,24 +194,14 @@ def record_created(call: Call, created: CreatedCall) -> None:
 def record_refusal(requester: Requester, *, error: CodedError) -> None:
     """Write one event for an offer that was refused before there was a call.
 
-    Refusals need neither secret nor account, so they must not be a way to fill the disk: past REFUSALS_KEPT
-    alike from one address, only the log tells.
+    Refusals need neither secret nor account, so they must not be a way to fill the disk: past the first few alike
+    from one address in a minute only the log tells.
     """
-    if _is_repeated(requester, error):
-        logger.info("offer refused code=%s request_id=%s", error.code, requester.request_id)
+    if RefusalCounter(f"call:{error.code}:{requester.address_key}").count():
+        logger.info("offer refused code=%s", error.code)
         return
     with durable_record():
         record_event(Action.CALL_REFUSED, request_id=requester.request_id, actor=requester.actor, code=error.code)
-
-
-def _is_repeated(requester: Requester, error: CodedError) -> bool:
-    try:
-        check_rate("relay-refusals", key=f"{error.code}:{requester.ip or 'unknown'}", rate=REFUSALS_KEPT)
-    except RateLimited:
-        return True
-    except LimitsUnavailable:
-        return False
-    return False
 
 
 def record_failure(call: Call, *, error: CodedError) -> None:
@@ -242,7 +259,9 @@ def sweep_calls(now: datetime) -> int:
         ended += end_call(call, reason=Call.EndReason.PAGE_LOST, actor="worker")
     for call in Call.objects.filter(state=Call.State.LIVE, deadline_at__lt=now):
         ended += end_call(call, reason=Call.EndReason.TIME_LIMIT, actor="worker")
-    for call in Call.objects.to_hang_up(ended_after=now - timedelta(seconds=HANG_UP_RETRY_S)):
+    for call in Call.objects.to_hang_up(
+        ended_after=now - timedelta(seconds=HANG_UP_RETRY_S), ended_before=now - timedelta(seconds=HANG_UP_GRACE_S)
+    ):
         hang_up_upstream(call)
     _close_lost_requests(now)
     return ended

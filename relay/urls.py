@@ -6,6 +6,6 @@ app_name = "relay"
 urlpatterns = [
     path("v1/realtime/calls", api.calls, name="calls"),
     path("api/realtime/handshake", api.calls),
-    path("v1/realtime/calls/<str:call_id>/hangup", api.HangUpView.as_view(), name="hang_up"),
-    path("api/calls/<str:call_id>/events", api.CallEventsView.as_view(), name="call_events"),
+    path("v1/realtime/calls/<call_id:call_id>/hangup", api.HangUpView.as_view(), name="hang_up"),
+    path("api/calls/<call_id:call_id>/events", api.CallEventsView.as_view(), name="call_events"),
 ]

@@ -1,5 +1,6 @@
 """The cast (Alice owns, Charlie is a stranger, Ada administers), and an upstream that answers by the protocol."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -104,17 +105,22 @@ class FakeUpstream:
     mint_answer: web.Response | None = None
     minted: list[dict[str, object]] = field(default_factory=list)
     hung_up: list[str] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)  # a call was asked for
+    held: asyncio.Event = field(default_factory=asyncio.Event)  # once cleared, answers wait until it is set
 
 
 @pytest.fixture
 async def upstream(settings: Settings, answer_sdp: str) -> AsyncIterator[FakeUpstream]:
     """A server on loopback that takes calls and hang-ups as the protocol says, and keeps what it was asked."""
     fake = FakeUpstream()
+    fake.held.set()
 
     async def create_call(request: web.Request) -> web.StreamResponse:
         form = await request.post() if request.content_type.startswith("multipart/") else {"sdp": await request.text()}
         asked = {name: _text(part) for name, part in form.items()}
         fake.requests.append(asked | {"authorization": request.headers["Authorization"]})
+        fake.asked.set()
+        await fake.held.wait()
         location = {"Location": f"/v1/realtime/calls/rtc_{len(fake.requests)}"}
         return fake.answer or web.Response(
             status=201, text=answer_sdp, content_type="application/sdp", headers=location

@@ -1,9 +1,21 @@
-"""The environment that the tests run in, set before Django reads its settings. Loaded by pytest itself (`-p`)."""
+"""The environment that the tests run in, set before Django reads its settings. Loaded by pytest itself (`-p`).
+
+A developer's own variables and `.env` must not decide what is tested, nor whom it calls: every setting is removed,
+except the two that choose the database and the cache.
+"""
 
 import os
+import re
+from pathlib import Path
 
-DEFAULTS = {
-    "VOICEAGENT_ENV_FILE": "tests/none.env",  # a developer's own .env must not decide what is tested
+KEPT = {"DATABASE_URL", "REDIS_URL"}
+EXAMPLE = Path(__file__).resolve().parents[1] / ".env.example"
+for name in re.findall(r"^#?([A-Z][A-Z0-9_]*)=", EXAMPLE.read_text(), re.M):
+    if name not in KEPT:
+        os.environ.pop(name, None)
+        os.environ.pop(f"{name}_FILE", None)
+os.environ |= {
+    "VOICEAGENT_ENV_FILE": "tests/none.env",
     "DEMO": "true",
     "SECRET_KEY": "tests-only",
     "ENGINE_API_KEY": "sk-tests-engine",
@@ -12,5 +24,3 @@ DEFAULTS = {
     "ISSUE_BURST_RATE": "1000/s",
     "RELAY_RATE": "1000/m",
 }
-for name, value in DEFAULTS.items():
-    os.environ.setdefault(name, value)

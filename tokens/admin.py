@@ -39,10 +39,7 @@ class IssuanceAdmin(ReadOnlyAdmin):
         "agent",
         "model",
         "ip",
-        "origin",
-        "secret_hint",
         "first_used_at",
-        "repeats",
     ]
     list_filter = ["status", "error_code", "agent", "kind"]
     list_select_related = ["api_key"]
@@ -53,7 +50,10 @@ class IssuanceAdmin(ReadOnlyAdmin):
     list_per_page = 50
     actions = ["revoke", "export_csv", "export_jsonl"]
 
-    @admin.action(description="Revoke the selected secrets")
+    def has_control_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("tokens.change_issuance")
+
+    @admin.action(description="Revoke the selected secrets", permissions=["control"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Issuance]) -> None:
         revoked = sum(
             revoke_issuance(issuance, actor=actor_of(request), request_id=request_id_of(request))
@@ -92,7 +92,10 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     actions = ["revoke", "switch_off", "switch_on"]
 
-    @admin.action(description="Revoke the selected keys for good")
+    def has_control_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("tokens.change_apikey")
+
+    @admin.action(description="Revoke the selected keys for good", permissions=["control"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         now = timezone.now()
         revoked = sum(
@@ -100,11 +103,11 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         )
         self.message_user(request, f"{revoked} keys revoked.", messages.SUCCESS)
 
-    @admin.action(description="Switch the selected keys off")
+    @admin.action(description="Switch the selected keys off", permissions=["control"])
     def switch_off(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         self._switch(request, queryset, False)
 
-    @admin.action(description="Switch the selected keys on")
+    @admin.action(description="Switch the selected keys on", permissions=["control"])
     def switch_on(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         self._switch(request, queryset, True)
 

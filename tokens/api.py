@@ -7,7 +7,6 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods, require_POST
 
 from realtime_api.errors import CodedError
 from tokens.authentication import check_access, identify
@@ -16,13 +15,14 @@ from tokens.models import Scope
 from tokens.requester import Requester, check_origin, requester_of
 from tokens.services import IssuedSecret, issue_client_secret, record_refusal
 from tokens.wishes import Parser, Wish, parse_upstream_wish, parse_wish
+from voiceagent.errors import allow_methods
 
 # The views are exempt from the CSRF middleware because programs come with a key and no token; `check_access` asks
 # a session's request for its token all the same.
 
 
 @csrf_exempt
-@require_POST
+@allow_methods("POST")
 @never_cache
 async def client_secret(request: HttpRequest) -> JsonResponse:
     """Issue a client secret: `POST /api/client-secret`.
@@ -47,7 +47,7 @@ async def client_secret(request: HttpRequest) -> JsonResponse:
 
 
 @csrf_exempt
-@require_POST
+@allow_methods("POST")
 @never_cache
 async def upstream_client_secret(request: HttpRequest) -> JsonResponse:
     """Issue a client secret in the upstream's own shape: `POST /v1/realtime/client_secrets`."""
@@ -57,7 +57,7 @@ async def upstream_client_secret(request: HttpRequest) -> JsonResponse:
 
 
 @csrf_exempt
-@require_http_methods(["GET", "POST"])
+@allow_methods("GET", "POST")
 @never_cache
 async def session(request: HttpRequest) -> JsonResponse:
     """Issue a client secret in the older shape, by GET too, so that a person can try it: `/api/session`.

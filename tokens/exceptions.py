@@ -177,7 +177,7 @@ class LimitsUnavailable(IssueError):
     code = "limits_unavailable"
     title = "The service is busy"
     status = 503
-    default_message = "The limits could not be checked, so nothing was issued."
+    default_message = "The limits could not be checked, so nothing was done."
     suggested_action = "Try again in a moment."
 
 

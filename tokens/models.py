@@ -203,6 +203,9 @@ class QuotaCounter(models.Model):
 
 
 class IssuanceQuerySet(models.QuerySet["Issuance"]):
+    def delete(self) -> NoReturn:
+        raise TypeError("Issuances are history and are never deleted.")
+
     def without_outcome(self, *, before: datetime) -> "IssuanceQuerySet":
         """Return intents that were written before a moment and never got an outcome: a process died between."""
         return self.filter(status=Issuance.Status.REQUESTED, requested_at__lt=before)
@@ -256,7 +259,7 @@ class Issuance(models.Model):
     expires_at = models.DateTimeField(null=True)
     first_used_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
-    repeats = models.PositiveIntegerField(default=0)  # further refusals of the same kind in the same minute
+    repeats = models.PositiveIntegerField(default=0)  # at least so many alike followed in the same minute
 
     objects = IssuanceQuerySet.as_manager()
 

@@ -1,5 +1,6 @@
 """Who asks, from where: the facts of a request that history keeps."""
 
+import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -35,7 +36,15 @@ class Requester:
         """Return whose rate this counts against: the key, the user, or else the address (unknown ones share one)."""
         if self.api_key:
             return f"key:{self.api_key.pk}"
-        return f"user:{self.user.pk}" if self.user else f"ip:{self.ip or 'unknown'}"
+        return f"user:{self.user.pk}" if self.user else self.address_key
+
+    @property
+    def address_key(self) -> str:
+        """Return whose rate an address counts against: an IPv6 one's whole /64, which is one customer's."""
+        if self.ip is None:
+            return "ip:unknown"
+        address = ipaddress.ip_address(self.ip)
+        return f"ip:{ipaddress.ip_network(f'{address}/64', strict=False) if address.version == 6 else address}"
 
 
 def requester_of(

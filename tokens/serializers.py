@@ -1,11 +1,10 @@
 """Shapes of the REST routes, camelCase as clients know them from the issuing route."""
 
-from typing import Any
-
 from django.conf import settings
 from rest_framework import serializers
 
 from tokens.models import ApiKey, Issuance, Scope, check_networks
+from voiceagent.strict_json import StrictSerializer
 
 
 class IssuanceSerializer(serializers.ModelSerializer[Issuance]):
@@ -44,7 +43,7 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
         ]  # fmt: skip
 
 
-class NewKeySerializer(serializers.Serializer[Any]):
+class NewKeySerializer(StrictSerializer):
     name = serializers.CharField(max_length=80)
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=Scope.choices), allow_empty=False, default=[Scope.MINT.value]

@@ -15,7 +15,6 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from agents.models import Agent, AgentVersion
@@ -26,10 +25,11 @@ from realtime_api.errors import CodedError, UpstreamError
 from realtime_api.session import SessionConfig, merge_session
 from realtime_api.upstream import MintedSecret, create_client_secret
 from tokens import api_keys, exceptions, quotas
-from tokens.constants import INTENT_DEADLINE_S, REFUSALS_KEPT_APART, SESSION_ID_CHARS
+from tokens.constants import INTENT_DEADLINE_S, SESSION_ID_CHARS
 from tokens.limits import RateState, check_rate
 from tokens.models import ApiKey, Issuance, Kind
 from tokens.policy import Allowance, allowance_of, chosen_kind
+from tokens.refusals import RefusalCounter
 from tokens.requester import Requester
 from tokens.wishes import Wish
 from voiceagent.upstream import configured_upstream, safety_identifier, upstream_http
@@ -173,39 +173,28 @@ def record_failure(issuance: Issuance, *, error: UpstreamError) -> None:
 
 
 def record_refusal(requester: Requester, *, error: CodedError, agent_slug: str = "") -> None:
-    """Keep a refusal as a row. After the first few alike in a minute, further ones are counted on the last row.
+    """Keep a refusal as a row. After the first few alike in a minute the last row tells about how many more.
 
-    Refusals are cheap to cause, and must not be a way to fill the disk.
+    Refusals are cheap to cause, and must not be a way to fill the disk or to hold its lock.
     """
+    counter = RefusalCounter(f"{error.code}:{requester.rate_key}")
+    repeats = counter.count()
+    if repeats:
+        if repeats.bit_count() == 1:  # at 1, 2, 4, 8, … so that a flood is not a flood of writes
+            Issuance.objects.filter(pk=counter.row()).update(repeats=repeats)
+        return
     now = timezone.now()
-    status = Issuance.Status.DENIED if error.status < 500 else Issuance.Status.FAILED
-    alike = Issuance.objects.filter(
-        status=status,
-        error_code=error.code,
-        user=requester.user,
-        ip=requester.ip,
-        requested_at__gt=now - timedelta(minutes=1),
-    )
     with durable_record():
-        newest_ids = list(alike.values_list("id", flat=True)[:REFUSALS_KEPT_APART])
-        if len(newest_ids) == REFUSALS_KEPT_APART:
-            Issuance.objects.filter(id=newest_ids[0]).update(repeats=F("repeats") + 1)
-            return
         issuance = Issuance.objects.create(
             **_facts(requester),
-            status=status,
+            status=Issuance.Status.DENIED if error.status < 500 else Issuance.Status.FAILED,
             error_code=error.code,
             agent=agent_slug[:80],
             requested_at=now,
             decided_at=now,
         )
-        record_event(
-            Action.CLIENT_SECRET_DENIED,
-            request_id=requester.request_id,
-            actor=requester.actor,
-            target=f"issuance:{issuance.pk}",
-            code=error.code,
-        )
+        _record(Action.CLIENT_SECRET_DENIED, issuance, code=error.code)
+    counter.remember_row(issuance.pk)
 
 
 def revoke_issuance(issuance: Issuance, *, actor: str, request_id: str) -> bool:
@@ -343,11 +332,17 @@ def _facts(requester: Requester) -> dict[str, object]:
     }
 
 
+def _actor(issuance: Issuance) -> str:
+    if issuance.api_key_id:
+        return f"key:{issuance.api_key_id}"
+    return f"user:{issuance.user_id}" if issuance.user_id else ""
+
+
 def _record(action: Action, issuance: Issuance, *, code: str = "", **body: str | int | None) -> None:
     record_event(
         action,
         request_id=issuance.request_id,
-        actor=f"key:{issuance.api_key_id}" if issuance.api_key_id else f"user:{issuance.user_id}",
+        actor=_actor(issuance),
         target=f"issuance:{issuance.pk}",
         code=code,
         **body,

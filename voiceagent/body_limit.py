@@ -1,27 +1,19 @@
 """Count a request's bytes as they arrive and refuse what is too large, before anything spools it."""
 
-import json
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
+
+from voiceagent.errors import TooLarge, error_response
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-REFUSAL: Final = json.dumps(
-    {
-        "error": {
-            "message": "The body is larger than this server takes.",
-            "type": "invalid_request_error",
-            "code": "too_large",
-            "param": None,
-        }
-    }
-).encode()
 
 
 class _TooLarge(Exception):
@@ -43,7 +35,7 @@ class BodyLimit:
             return await self.app(scope, receive, send)
         limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if _declared_length(scope) > limit:
-            return await _refuse(send)
+            return await _refuse(scope, send)
         received = 0
         started = False
 
@@ -64,7 +56,7 @@ class BodyLimit:
             await self.app(scope, counting_receive, watching_send)
         except _TooLarge:
             if not started:
-                await _refuse(send)
+                await _refuse(scope, send)
 
 
 def _declared_length(scope: Scope) -> int:
@@ -74,7 +66,13 @@ def _declared_length(scope: Scope) -> int:
     return 0
 
 
-async def _refuse(send: Send) -> None:
-    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": REFUSAL})
+async def _refuse(scope: Scope, send: Send) -> None:
+    """Answer in the form of the route, with a request id, as every other error does."""
+    request_id = f"req_{secrets.token_hex(12)}"
+    request = HttpRequest()
+    request.path = scope["path"]
+    request.request_id = request_id  # type: ignore[attr-defined]  # as the outermost middleware does
+    response = error_response(request, TooLarge(headers={"X-Request-ID": request_id, "Connection": "close"}))
+    headers = [(name.lower().encode(), value.encode()) for name, value in response.items()]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.content})

@@ -21,11 +21,32 @@ def check_demo_is_off(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
 
 
 @register(Tags.security, deploy=True)
-def check_debug_with_public_host(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+def check_hosts_are_named(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     if "*" not in settings.ALLOWED_HOSTS:
         return []
     return [
         Error("ALLOWED_HOSTS accepts every host.", hint="Name the hosts that serve the site.", id="voiceagent.E002")
+    ]
+
+
+@register(Tags.security, deploy=True)
+def check_shared_cache(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Ask for Redis: in a process's own memory every further web process would multiply the rate limits."""
+    if settings.REDIS_URL:
+        return []
+    return [Error("Rate limits are counted per process.", hint="Set REDIS_URL.", id="voiceagent.E005")]
+
+
+@register(Tags.security, deploy=True)
+def check_no_local_engine(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    if not settings.UPSTREAM_IS_LOCAL:
+        return []
+    return [
+        Warning(
+            "Calls are answered by the local engine.",
+            hint="Set OPENAI_API_KEY, unless this site is meant to run without the voice service.",
+            id="voiceagent.W003",
+        )
     ]
 
 

@@ -21,6 +21,8 @@ def client_ip(request: HttpRequest) -> str | None:
 
 
 def _valid(raw_address: str) -> str | None:
+    if "%" in raw_address:  # a zone is of one machine, and of any length
+        return None
     try:
         return str(ipaddress.ip_address(raw_address))
     except ValueError:

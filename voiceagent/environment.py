@@ -14,7 +14,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 TRUE_WORDS: Final = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS: Final = frozenset({"0", "false", "no", "off"})
-RATE: Final = re.compile(r"[1-9][0-9]{0,6}/[1-9]?[0-9]{0,4}[smhd]")
+MAX_DIGITS: Final = 18
+ORIGIN: Final = re.compile(r"https?://[^/?#@A-Z]+")
+RATE: Final = re.compile(r"[1-9][0-9]{0,6}/(?:[1-9][0-9]{0,4})?[smhd]")
 
 
 class SettingsReader:
@@ -64,7 +66,7 @@ class SettingsReader:
         word = self.text(name)
         if not word:
             return default
-        if not (word.isascii() and word.isdigit() and low <= int(word) <= high):
+        if not (word.isascii() and word.isdigit() and len(word) <= MAX_DIGITS and low <= int(word) <= high):
             self.problems.append(f"{name} must be a whole number from {low} to {high}, not {word!r}.")
             return default
         return int(word)
@@ -84,7 +86,7 @@ class SettingsReader:
 
     def url(self, name: str, default: str, *, schemes: tuple[str, ...]) -> str:
         value = self.text(name, default)
-        if value and (urlsplit(value).scheme not in schemes or not urlsplit(value).hostname):
+        if value and not _is_url(value, schemes):
             self.problems.append(f"{name} must be a URL starting with {' or '.join(s + '://' for s in schemes)}.")
             return default
         return value.rstrip("/")
@@ -93,8 +95,7 @@ class SettingsReader:
         """Return a list of origins such as `https://voice.example.org`, as browsers send them."""
         origins = self.words(name, [])
         for origin in origins:
-            parts = urlsplit(origin)
-            if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc.lower()}":
+            if not _is_url(origin, ("http", "https")) or not ORIGIN.fullmatch(origin):
                 self.problems.append(f"{name} must hold origins such as https://voice.example.org, not {origin!r}.")
         return origins
 
@@ -121,17 +122,13 @@ class SettingsReader:
         Only the two databases whose guarantees the project relies on and is tested with are taken.
         """
         url = self.text(name, default)
-        if urlsplit(url).scheme not in ("sqlite", "postgres", "postgresql"):
-            self.problems.append(f"{name} must be a URL such as postgres://user:password@host/name or sqlite:///file.")
-            url = default
-        return dict(self._env.db_url_config(url))
-
-    def one_of(self, name: str, default: str, choices: tuple[str, ...]) -> str:
-        value = self.text(name, default)
-        if value not in choices:
-            self.problems.append(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
-            return default
-        return value
+        try:
+            if urlsplit(url).scheme in ("sqlite", "postgres", "postgresql"):
+                return dict(self._env.db_url_config(url))
+        except (ValueError, ImproperlyConfigured):
+            pass  # a port that is no number, a bracket without its other
+        self.problems.append(f"{name} must be a URL such as postgres://user:password@host/name or sqlite:///file.")
+        return dict(self._env.db_url_config(default))
 
     def note_unknown_names(self, env_file: Path) -> None:
         """Note every name in an `.env` file that no setting reads: a mistyped one would be ignored unseen."""
@@ -148,6 +145,14 @@ class SettingsReader:
             raise ImproperlyConfigured(
                 f"The settings cannot be used:\n{lines}\nEach variable is explained in .env.example."
             )
+
+
+def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in schemes and bool(parts.hostname or parts.scheme == "unix") and parts.port != 0
+    except ValueError:
+        return False
 
 
 def strip_quotes(value: str) -> str:

@@ -6,7 +6,7 @@ from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from rest_framework import exceptions as rest
-from rest_framework.views import exception_handler, set_rollback
+from rest_framework.views import set_rollback
 
 from realtime_api.errors import CodedError
 from tokens.exceptions import NotAuthenticated
@@ -14,26 +14,27 @@ from voiceagent import errors
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return _answer(request, errors.CsrfFailed(), "403_csrf.html")
+    return answer(request, errors.CsrfFailed(), "403_csrf.html")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, errors.BadRequest(), "400.html")
+    return answer(request, errors.BadRequest(), "400.html")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, errors.PermissionDenied(), "403.html")
+    return answer(request, errors.PermissionDenied(), "403.html")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, errors.NotFound(), "404.html")
+    return answer(request, errors.NotFound(), "404.html")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return _answer(request, CodedError(), "500.html")
+    return answer(request, CodedError(), "500.html")
 
 
-def _answer(request: HttpRequest, error: CodedError, template: str) -> HttpResponse:
+def answer(request: HttpRequest, error: CodedError, template: str) -> HttpResponse:
+    """Return an error as JSON to a program, as a page to a person."""
     if errors.is_api_path(request.path):
         return errors.error_response(request, error)
     context = {"error": error, "request_id": getattr(request, "request_id", "")}
@@ -49,9 +50,7 @@ def rest_exception_handler(exc: Exception, context: dict[str, Any]) -> HttpRespo
     set_rollback()
     response = errors.error_response(request, error)
     if isinstance(exc, rest.MethodNotAllowed):
-        plain = exception_handler(exc, context)
-        if plain is not None and "Allow" in context["view"].headers:
-            response["Allow"] = context["view"].headers["Allow"]
+        response["Allow"] = ", ".join(context["view"].allowed_methods)
     return response
 
 
@@ -66,6 +65,8 @@ def _coded(exc: Exception) -> CodedError | None:
         return errors.NotFound()
     if isinstance(exc, DjangoPermissionDenied):
         return errors.PermissionDenied()
+    if isinstance(exc, rest.ParseError):
+        return errors.BadRequest(str(exc.detail))
     if isinstance(exc, rest.APIException):
         kind = errors.PLAIN_ERRORS.get(exc.status_code)
         return kind() if kind else None

@@ -1,7 +1,9 @@
 """The one catalogue of errors and the one form in which they leave: ours, or the upstream's on `/v1` routes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from functools import wraps
 from http import HTTPStatus
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
@@ -65,6 +67,24 @@ class UnsupportedMediaType(CodedError):
     status = 415
     default_message = "The body's type is not taken here."
     suggested_action = "Send the type that the documentation names."
+
+
+View = Callable[..., Coroutine[Any, Any, HttpResponse]]
+
+
+def allow_methods(*methods: str) -> Callable[[View], View]:
+    """Decorate an asynchronous view that takes these methods and answers all others in our form."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        async def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.method not in methods:
+                return error_response(request, MethodNotAllowed(headers={"Allow": ", ".join(methods)}))
+            return await view(request, *args, **kwargs)
+
+        return checked
+
+    return decorate
 
 
 PLAIN_ERRORS: dict[int, type[CodedError]] = {

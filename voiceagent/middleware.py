@@ -1,5 +1,6 @@
 """Middleware of our own: who a request is in every log and answer, and errors that turn into answers."""
 
+import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable
@@ -7,11 +8,18 @@ from typing import Final
 
 from asgiref.sync import markcoroutinefunction
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponseBase
+from redis.exceptions import RedisError
 
+from audit.exceptions import AuditUnavailable
 from realtime_api.errors import CodedError
-from voiceagent.errors import error_response
+from tokens.exceptions import LimitsUnavailable
+from voiceagent.error_views import answer
+from voiceagent.errors import BadRequest, error_response
+from voiceagent.request_id import current_request_id
 
+logger = logging.getLogger(__name__)
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 Handler = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
@@ -34,7 +42,10 @@ class RequestIdentity(AsyncMiddleware):
         theirs = request.META.get("HTTP_X_REQUEST_ID", "")
         request_id = theirs if REQUEST_ID.fullmatch(theirs) else f"req_{secrets.token_hex(12)}"
         request.request_id = request_id  # type: ignore[attr-defined]  # Django's request has no room of its own
-        response = await self.get_response(request)
+        current_request_id.set(request_id)
+        # PostgreSQL stores no NUL, so one in a cookie would end as an error of the database.
+        is_readable = not any("\0" in value for value in request.COOKIES.values())
+        response = await self.get_response(request) if is_readable else error_response(request, BadRequest())
         response["X-Request-ID"] = request_id
         response.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
         return response
@@ -47,4 +58,18 @@ class CodedErrors(AsyncMiddleware):
         return await self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
-        return error_response(request, exception) if isinstance(exception, CodedError) else None
+        error = coded(exception)
+        return answer(request, error, "500.html") if error else None
+
+
+def coded(exception: Exception) -> CodedError | None:
+    """Return the error of the catalogue that an exception stands for; None for one that nobody expected."""
+    if isinstance(exception, CodedError):
+        return exception
+    if isinstance(exception, OperationalError | InterfaceError):
+        logger.exception("the database does not answer")
+        return AuditUnavailable(retry_after_ms=1000)
+    if isinstance(exception, RedisError):
+        logger.exception("the cache does not answer")
+        return LimitsUnavailable(retry_after_ms=1000)
+    return None

@@ -4,6 +4,7 @@ The file is built at set-up by `manage.py assets` and never committed. Knows no 
 """
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,7 +21,16 @@ def expected_hash() -> str:
 
 def hash_of(file: Path) -> str:
     """Return the SHA-256 of a file in hex; empty when there is no such file."""
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+    if not file.is_file():
+        return ""
+    stat = file.stat()
+    return _hash_of_state(file, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=8)
+def _hash_of_state(file: Path, mtime_ns: int, size: int) -> str:
+    """Hash a file once for each state of it: pages and probes ask often."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def is_built() -> bool:

@@ -1,7 +1,12 @@
 """JSON from outside, read strictly: UTF-8, no duplicate names, finite numbers, bounded depth."""
 
 import json
-from typing import Any, Final, NoReturn
+from collections.abc import Mapping
+from typing import IO, Any, Final, NoReturn
+
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser
+from rest_framework.serializers import Serializer, ValidationError
 
 MAX_DEPTH: Final = 16
 
@@ -77,3 +82,28 @@ def _refuse_unstorable_text(value: Any) -> None:
     elif isinstance(value, list):
         for member in value:
             _refuse_unstorable_text(member)
+
+
+class StrictJSONParser(BaseParser):
+    """The only parser of our REST routes."""
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        try:
+            return parse_strict_json(stream.read())
+        except NotStrictJson as exc:
+            raise ParseError(str(exc)) from exc
+
+
+class StrictSerializer(Serializer[Any]):
+    """A serializer that names fields it does not know instead of dropping them."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            unknown = sorted(set(data) - set(self.fields))
+            if unknown:
+                raise ValidationError({unknown[0][:40]: "is not a field of this request."})
+        return super().to_internal_value(data)

@@ -44,6 +44,10 @@ async def offer(page: AsyncClient, secret: str, sdp: str | bytes, **headers: str
     return await page.post(URL, sdp, content_type="application/sdp", headers=sent)
 
 
+async def report(page: AsyncClient, **event: str) -> Answer:
+    return await page.post(EVENTS_URL, json.dumps(event), content_type="application/json")
+
+
 def code(response: Answer) -> tuple[int, str]:
     return response.status_code, json.loads(response.content)["error"]["code"]
 
@@ -169,6 +173,7 @@ async def test_a_call_too_many_is_refused_and_keeps_the_secret(
 ) -> None:
     settings.CALLS_AT_ONCE = 1
     await offer(alices_page, await issue(alices_page), offer_sdp)
+    await report(alices_page, type="heartbeat")
     secret = await issue(alices_page)
 
     response = await offer(alices_page, secret, offer_sdp)
@@ -252,13 +257,10 @@ async def test_a_slow_upstream_is_given_up_at_the_deadline(
 
 async def test_the_page_s_end_hangs_up_once(alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str) -> None:
     await offer(alices_page, await issue(alices_page), offer_sdp)
-    report = {"type": "ended", "reason": "user"}
 
     for _ in range(2):
-        response = await alices_page.post(
-            "/api/calls/rtc_1/events", json.dumps(report), content_type="application/json"
-        )
-        assert response.status_code == 200
+        response = await report(alices_page, type="ended", reason="user")
+        assert json.loads(response.content) == {"state": "ended", "endReason": "user"}
 
     call = await Call.objects.aget()
     assert (call.state, call.end_reason) == ("ended", "user")

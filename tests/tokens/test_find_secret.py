@@ -18,7 +18,7 @@ def find(monkeypatch: pytest.MonkeyPatch, value: str) -> str:
 
 
 def test_a_client_secret_is_found(alices_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    value = alices_client.post("/api/client-secret").json()["value"]
+    value = alices_client.post("/api/client-secret", content_type="application/json").json()["value"]
     row = Issuance.objects.get()
 
     said = find(monkeypatch, value)

@@ -164,7 +164,7 @@ def test_refusals_alike_are_counted_and_do_not_fill_the_table(alices_client: Cli
         post(alices_client, {"agent": "nobody"})
 
     assert Issuance.objects.count() == 20
-    assert Issuance.objects.order_by("-id")[0].repeats == 5
+    assert Issuance.objects.order_by("-id")[0].repeats == 4  # 1, 2, 4, 8, …: at least so many
 
 
 def test_without_an_upstream_it_names_the_missing_setting(alices_client: Client, settings: Settings) -> None:

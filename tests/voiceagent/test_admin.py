@@ -50,7 +50,7 @@ def page(client: Client, path: str) -> str:
 def test_the_list_tells_who_was_issued_what(adas_client: Client, issuance: Issuance) -> None:
     shown = page(adas_client, "tokens/issuance/")
 
-    for words in ("alice", "Issued", "assistant", "gpt-realtime-2.1", "127.0.0.1", "http://testserver"):
+    for words in ("alice", "Issued", "assistant", "gpt-realtime-2.1", "127.0.0.1"):
         assert words in shown
     assert issuance.secret_digest is not None
 
@@ -60,6 +60,7 @@ def test_the_detail_tells_the_rest_and_neither_value_nor_digest(adas_client: Cli
 
     assert issuance.request_id in shown
     assert "Tests/1.0" in shown
+    assert "http://testserver" in shown
     assert str(issuance.secret_digest) not in shown
     assert 'name="_save"' not in shown
 

@@ -43,7 +43,7 @@ async def post(application: Application, chunks: list[bytes], *, declared: int |
         sent.append(message)
 
     headers = [] if declared is None else [(b"content-length", str(declared).encode())]
-    await BodyLimit(application)({"type": "http", "headers": headers}, receive, send)
+    await BodyLimit(application)({"type": "http", "path": "/api/x", "headers": headers}, receive, send)
     return sent
 
 
@@ -60,7 +60,9 @@ async def test_a_declared_length_over_the_limit_is_refused_unread() -> None:
     sent = await post(application, [b"x" * (LIMIT + 1)], declared=LIMIT + 1)
 
     assert sent[0]["status"] == 413
-    assert json.loads(sent[1]["body"])["error"]["code"] == "too_large"
+    answer = json.loads(sent[1]["body"])
+    assert answer["code"] == "too_large"
+    assert (b"x-request-id", answer["requestId"].encode()) in sent[0]["headers"]
     assert application.bytes_read == 0
 
 

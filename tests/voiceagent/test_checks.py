@@ -19,9 +19,11 @@ def ids(check: Check) -> list[str]:
     ("check", "setting", "bad", "good", "id"),
     [
         (checks.check_demo_is_off, "DEMO", True, False, "voiceagent.E001"),
-        (checks.check_debug_with_public_host, "ALLOWED_HOSTS", ["a", "*"], ["a"], "voiceagent.E002"),
+        (checks.check_hosts_are_named, "ALLOWED_HOSTS", ["a", "*"], ["a"], "voiceagent.E002"),
         (checks.check_upstream, "UPSTREAM_BASE_URL", "http://a.example/v1", "https://a.example/v1", "voiceagent.E004"),
         (checks.check_upstream, "UPSTREAM_BASE_URL", "http://a.example/v1", "http://127.0.0.1:1/v1", "voiceagent.E004"),
+        (checks.check_shared_cache, "REDIS_URL", "", "redis://127.0.0.1/0", "voiceagent.E005"),
+        (checks.check_no_local_engine, "UPSTREAM_IS_LOCAL", True, False, "voiceagent.W003"),
         (checks.check_upstream, "UPSTREAM_API_KEY", "", "sk-1", "voiceagent.W001"),
     ],
 )

@@ -107,9 +107,9 @@ def test_addresses_of_another_kind_are_problems(address: str) -> None:
 def test_no_problem_raises_nothing_and_one_raises() -> None:
     read = SettingsReader({"NAME": "a"})
     read.refuse_problems()
-    read.one_of("NAME", "b", ("b", "c"))
+    read.words_of("NAME", ["b"], choices=("b", "c"))
 
-    with pytest.raises(ImproperlyConfigured, match="NAME must be one of b, c, not 'a'"):
+    with pytest.raises(ImproperlyConfigured, match="NAME must be a list out of b, c"):
         read.refuse_problems()
 
 

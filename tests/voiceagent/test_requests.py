@@ -5,6 +5,7 @@ import re
 import pytest
 from django.db import DatabaseError
 from django.test import Client
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from voiceagent import sdk_bundle
 
@@ -55,11 +56,16 @@ def test_readiness_names_what_is_missing(client: Client, monkeypatch: pytest.Mon
         raise DatabaseError("secret host name")
 
     monkeypatch.setattr("django.db.backends.utils.CursorWrapper.execute", refuse)
+
+    def hang_up(*args: object) -> None:
+        raise RedisConnectionError("secret host name")
+
+    monkeypatch.setattr("voiceagent.health.cache.get", hang_up)
     monkeypatch.setattr(sdk_bundle, "is_built", lambda: False)
     response = client.get("/readyz")
 
     assert response.status_code == 503
-    assert sorted(response.json()["reasons"]) == ["assets", "database"]
+    assert sorted(response.json()["reasons"]) == ["assets", "cache", "database"]
     assert b"secret host name" not in response.content
 
 

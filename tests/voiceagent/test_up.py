@@ -3,14 +3,19 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 import requests
+from pytest_django import Settings
+
+from voiceagent.management.commands.up import environment_of
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 60
@@ -39,6 +44,12 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def running(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    with started(environment) as process:
+        yield process
+
+
+@contextmanager
+def started(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "manage.py", "up"],
         cwd=ROOT,
@@ -48,11 +59,13 @@ def running(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
         text=True,
         start_new_session=True,
     )
-    yield process
-    if process.poll() is None:
-        for pid in [*children(process), process.pid]:
-            os.kill(pid, signal.SIGKILL)
-        process.wait()
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            for pid in [*children(process), process.pid]:
+                os.kill(pid, signal.SIGKILL)
+            process.wait()
 
 
 def lines_until(process: subprocess.Popen[str], word: str) -> list[str]:
@@ -99,14 +112,41 @@ def test_it_says_where_to_talk_and_ends_without_leaving_a_child(
     assert address in said
     assert "demo / printed-at-start" in said
     assert requests.get(f"{address}healthz", timeout=5).json() == {"status": "ok"}
-    started = children(running)
-    assert len(started) >= 3, "web, worker and engine"
+    spoofed = {"X-Forwarded-For": "203.0.113.99", "X-Forwarded-Proto": "https"}
+    assert requests.post(f"{address}api/client-secret", headers=spoofed, timeout=5).status_code == 401
+    below = children(running)
+    assert len(below) >= 3, "web, worker and engine"
 
     running.send_signal(signal_number)
     rest, _ = running.communicate(timeout=30)
 
     assert "Traceback" not in rest
-    assert [pid for pid in started if is_alive(pid)] == []
+    assert [pid for pid in below if is_alive(pid)] == []
+    assert recorded_addresses(environment) == ["127.0.0.1"], "a header of the client's is not its address"
+
+
+def recorded_addresses(environment: dict[str, str]) -> list[str]:
+    path = environment["DATABASE_URL"].removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as database:
+        return [ip for (ip,) in database.execute("SELECT ip FROM tokens_issuance")]
+
+
+def test_it_may_listen_everywhere(environment: dict[str, str]) -> None:
+    environment["HOST"] = "0.0.0.0"
+    with started(environment) as process:
+        said = "".join(lines_until(process, "Stop "))
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=30)
+
+    assert f"http://localhost:{environment['PORT']}/" in said
+    assert "Traceback" not in said + rest
+
+
+def test_the_engine_gets_no_secret_but_its_own(settings: Settings) -> None:
+    settings.ENGINE_API_KEY = "sk-engine"
+    assert "SECRET_KEY" not in environment_of("engine")
+    assert environment_of("engine")["ENGINE_API_KEY"] == "sk-engine"
+    assert environment_of("web")["SECRET_KEY"]
 
 
 @pytest.mark.parametrize("setting", ["PORT", "ENGINE_PORT"])
@@ -133,10 +173,10 @@ def test_a_port_in_use_is_one_clear_line(environment: dict[str, str], setting: s
 
 def test_a_process_that_dies_ends_the_others(running: subprocess.Popen[str], environment: dict[str, str]) -> None:
     lines_until(running, "Stop ")
-    started = children(running)
-    (worker,) = [pid for pid in started if b"manage.py\0worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    below = children(running)
+    (worker,) = [pid for pid in below if b"manage.py\0worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(worker, signal.SIGKILL)
     running.communicate(timeout=30)
 
     assert running.returncode != 0
-    assert [pid for pid in started if is_alive(pid)] == []
+    assert [pid for pid in below if is_alive(pid)] == []

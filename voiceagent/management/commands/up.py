@@ -1,5 +1,7 @@
 """`manage.py up`: start the Procfile's processes together, wait until they serve, say where, and end them together."""
 
+import errno
+import http.client
 import os
 import signal
 import socket
@@ -8,7 +10,6 @@ import threading
 import time
 from typing import Any, Final
 
-import requests
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from honcho.environ import parse_procfile
@@ -19,6 +20,7 @@ from voiceagent.management.commands.demo_account import NAME
 
 READY_TIMEOUT_S: Final = 60.0
 POLL_S: Final = 0.1
+EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (to listen on, and where to ask then)
 
 
 class Command(BaseCommand):
@@ -28,11 +30,10 @@ class Command(BaseCommand):
         addresses = served_addresses()
         for name, (host, port) in addresses.items():
             refuse_used_port(name, host, port)
-        os.environ.update(child_environment())
         manager = Manager(Printer(sys.stdout))
         for name, command in parse_procfile((settings.BASE_DIR / "Procfile").read_text()).processes.items():
             if name != "engine" or settings.UPSTREAM_IS_LOCAL:
-                manager.add_process(name, command, env=dict(os.environ), cwd=str(settings.BASE_DIR))
+                manager.add_process(name, command, env=environment_of(name), cwd=str(settings.BASE_DIR))
         # A closed terminal must end the children just as Ctrl-C does.
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         threading.Thread(target=self._announce, args=[addresses], daemon=True).start()
@@ -43,7 +44,7 @@ class Command(BaseCommand):
         """Print the address once everything answers; nothing is printed when it never does."""
         deadline = time.monotonic() + READY_TIMEOUT_S
         for host, port in addresses.values():
-            while not answers(f"http://{host}:{port}/healthz"):
+            while not answers(host, port):
                 if time.monotonic() > deadline:
                     self.stderr.write(f"Nothing answers at {host}:{port} yet; see the lines above.")
                     return
@@ -65,19 +66,19 @@ def served_addresses() -> dict[str, tuple[str, int]]:
 
 
 def refuse_used_port(name: str, host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as exc:
-            raise CommandError(f"{host}:{port} cannot be used ({exc.strerror}). Set {name} to another port.") from exc
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as exc:
+        advice = f"Set {name} to another port." if exc.errno == errno.EADDRINUSE else f"Check HOST and {name}."
+        raise CommandError(f"{host}:{port} cannot be used ({exc.strerror}). {advice}") from exc
 
 
-def child_environment() -> dict[str, str]:
-    """Return what the Procfile's commands and the engine read from their environment."""
-    values = {
-        "HOST": settings.HOST,
-        "PORT": str(settings.PORT),
+def environment_of(process: str) -> dict[str, str]:
+    """Return what a process finds in its environment. The engine gets its own settings and no other secret."""
+    engine = {
         "ENGINE_PORT": str(settings.ENGINE_PORT),
         "ENGINE_API_KEY": settings.ENGINE_API_KEY,
         "ENGINE_MAX_CALLS": str(settings.ENGINE_MAX_CALLS),
@@ -86,16 +87,25 @@ def child_environment() -> dict[str, str]:
         "ENGINE_LLM_MODEL": settings.ENGINE_LLM_MODEL,
         "PYTHONUNBUFFERED": "1",
     }
-    return {name: value for name, value in values.items() if value}
+    if process == "engine":
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        return inherited | {name: value for name, value in engine.items() if value}
+    return os.environ | {"HOST": settings.HOST, "PORT": str(settings.PORT), "PYTHONUNBUFFERED": "1"}
 
 
 def shown_host() -> str:
     """Return the host to type: browsers give the microphone to http://localhost, and 127.0.0.1 is it."""
-    return "localhost" if settings.HOST in ("127.0.0.1", "0.0.0.0") else settings.HOST  # noqa: S104  (a comparison)
+    return "localhost" if settings.HOST in ("127.0.0.1", *EVERYWHERE) else settings.HOST
 
 
-def answers(url: str) -> bool:
+def answers(host: str, port: int) -> bool:
+    """Tell whether a server answers at all: whatever it says of the host we ask for, it is up."""
+    connection = http.client.HTTPConnection(EVERYWHERE.get(host, host), port, timeout=2)
     try:
-        return requests.get(url, timeout=2).ok
-    except requests.RequestException:
+        connection.request("GET", "/healthz")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
+    return True

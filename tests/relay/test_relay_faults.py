@@ -1,0 +1,212 @@
+"""The relay when something goes wrong at the worst moment, and its limits."""
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+from django.db import OperationalError
+from django.test import AsyncClient
+from django.utils import timezone
+from pytest_django import Settings
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from audit import services as audit_services
+from audit.actions import Action
+from audit.models import AuditEvent
+from relay import services
+from relay.models import Call
+from tests.conftest import ORIGIN, FakeUpstream
+from tests.relay.test_relay_offer import EVENTS_URL, URL, code, issue, offer, report
+from tokens.requester import Requester
+from voiceagent.upstream import safety_identifier
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def test_a_silent_call_gives_way_to_a_new_one(
+    alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str, settings: Settings
+) -> None:
+    settings.CALLS_AT_ONCE = 2
+    statuses = [(await offer(alices_page, await issue(alices_page), offer_sdp)).status_code for _ in range(3)]
+
+    assert statuses == [201, 201, 201]
+    ended = await Call.objects.aget(state="ended")
+    assert (ended.upstream_id, ended.end_reason) == ("rtc_1", "replaced")
+    await Call.objects.filter(pk=ended.pk).aupdate(ended_at=timezone.now() - timedelta(seconds=10))
+    await sync_to_async(services.sweep_calls)(timezone.now())
+    assert upstream.hung_up == ["rtc_1"]
+
+
+async def test_a_call_whose_outcome_cannot_be_written_is_hung_up(
+    alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def fail(action: Action, **facts: Any) -> object:
+        if action == Action.CALL_CREATED:
+            raise OperationalError("disk full")
+        return audit_services.record_event(action, **facts)
+
+    monkeypatch.setattr(services, "record_event", fail)
+    response = await offer(alices_page, await issue(alices_page), offer_sdp)
+
+    assert code(response) == (503, "audit_unavailable")
+    assert upstream.hung_up == ["rtc_1"]
+
+
+async def test_a_call_with_an_answer_that_is_no_sdp_is_hung_up(
+    alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str
+) -> None:
+    upstream.answer = web.Response(status=201, text="<html>", headers={"Location": "/v1/realtime/calls/rtc_9"})
+    response = await offer(alices_page, await issue(alices_page), offer_sdp)
+
+    assert code(response) == (502, "upstream_bad_response")
+    assert upstream.hung_up == ["rtc_9"]
+    assert (await Call.objects.aget()).state == "unknown"
+
+
+async def test_a_client_that_leaves_meanwhile_leaves_no_call_behind(
+    alices_page: AsyncClient, alice: User, upstream: FakeUpstream, offer_sdp: str
+) -> None:
+    secret = await issue(alices_page)
+    requester = Requester(alice, None, "req_leaves", "127.0.0.1", "", ORIGIN)
+    work = asyncio.create_task(
+        services.relay_to_the_end(unverified_secret=secret, raw_offer=offer_sdp.encode(), requester=requester)
+    )
+    upstream.held.clear()
+    await upstream.asked.wait()
+    work.cancel()
+    upstream.held.set()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+
+    call = await Call.objects.aget()
+    assert (call.state, call.end_reason) == ("ended", "client_gone")
+    assert upstream.hung_up == ["rtc_1"]
+
+
+async def test_of_several_offers_at_once_one_is_relayed(
+    alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str
+) -> None:
+    secret = await issue(alices_page)
+    responses = await asyncio.gather(*(offer(AsyncClient(), secret, offer_sdp) for _ in range(6)))
+
+    assert sorted(response.status_code for response in responses) == [201] + [409] * 5
+    assert len(upstream.requests) == 1
+
+
+async def test_offers_from_one_address_are_limited(
+    alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str, settings: Settings
+) -> None:
+    settings.RELAY_RATE = "1/d"
+    await offer(alices_page, await issue(alices_page), offer_sdp)
+    response = await offer(alices_page, await issue(alices_page), offer_sdp)
+
+    assert code(response) == (429, "rate_limited")
+    assert int(response["Retry-After"]) >= 1
+
+
+async def test_limits_that_cannot_be_asked_are_not_passed(
+    alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = await issue(alices_page)
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise RedisConnectionError("connection refused")
+
+    monkeypatch.setattr("tokens.limits.get_usage", refuse)
+    response = await offer(alices_page, secret, offer_sdp)
+
+    assert code(response) == (503, "limits_unavailable")
+    assert not upstream.requests
+
+
+async def test_another_origin_is_told_who_may_ask_and_read(
+    alices_page: AsyncClient, upstream: FakeUpstream, settings: Settings
+) -> None:
+    settings.ALLOWED_ORIGINS = ["https://app.example"]
+    asks = {"access-control-request-method": "POST"}
+    allowed = await alices_page.options(URL, headers=asks | {"origin": "https://app.example"})
+    foreign = await alices_page.options(URL, headers=asks | {"origin": "https://evil.example"})
+
+    assert (allowed.status_code, foreign.status_code) == (204, 403)
+    assert allowed["Access-Control-Allow-Origin"] == "https://app.example"
+    assert "x-openai-agents-sdk" in allowed["Access-Control-Allow-Headers"]
+    assert not foreign.has_header("Access-Control-Allow-Origin")
+
+
+async def test_a_page_of_an_allowed_origin_reads_errors_too(
+    alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str, settings: Settings
+) -> None:
+    settings.ALLOWED_ORIGINS = ["https://app.example"]
+    response = await offer(AsyncClient(), "ek_unknown", offer_sdp, origin="https://app.example")
+
+    assert code(response) == (401, "ephemeral_key_expired")
+    assert response["Access-Control-Allow-Origin"] == "https://app.example"
+
+
+async def test_answers_are_never_cached(alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str) -> None:
+    assert "no-store" in (await offer(alices_page, await issue(alices_page), offer_sdp))["Cache-Control"]
+    assert "no-store" in (await offer(alices_page, "ek_unknown", offer_sdp))["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    "raw_body",
+    [
+        "",
+        "x",
+        "[]",
+        "{}",
+        '{"type": "vanished"}',
+        '{"type": "heartbeat", "x": 1}',
+        '{"type": "ended", "type": "ended"}',
+    ],
+)
+async def test_a_report_of_another_form_is_refused(
+    alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str, raw_body: str
+) -> None:
+    await offer(alices_page, await issue(alices_page), offer_sdp)
+    response = await alices_page.post(EVENTS_URL, raw_body, content_type="application/json")
+
+    assert response.status_code == 400
+    assert (await Call.objects.aget()).state == "live"
+
+
+async def test_a_deeply_nested_report_is_refused(
+    alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str
+) -> None:
+    await offer(alices_page, await issue(alices_page), offer_sdp)
+    response = await alices_page.post(EVENTS_URL, "[" * 100_000, content_type="application/json")
+
+    assert (response.status_code, json.loads(response.content)["code"]) == (400, "bad_request")
+
+
+async def test_a_heartbeat_keeps_a_call(alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str) -> None:
+    await offer(alices_page, await issue(alices_page), offer_sdp)
+    assert json.loads((await report(alices_page, type="connected")).content) == {"state": "live", "endReason": None}
+
+    assert (await Call.objects.aget()).last_seen_at is not None
+
+
+async def test_its_owner_hangs_up(alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str) -> None:
+    await offer(alices_page, await issue(alices_page), offer_sdp)
+    response = await alices_page.post("/v1/realtime/calls/rtc_1/hangup")
+
+    assert response.status_code == 200
+    assert upstream.hung_up == ["rtc_1"]
+    assert (await Call.objects.aget()).end_reason == "hung_up"
+    assert await AuditEvent.objects.filter(action="call.ended", code="hung_up").acount() == 1
+
+
+@pytest.mark.parametrize("call_id", ["%00", "a b", "x" * 200, "..%2f.."])
+async def test_an_id_that_is_none_is_not_found(alices_page: AsyncClient, call_id: str) -> None:
+    assert (await alices_page.post(f"/v1/realtime/calls/{call_id}/hangup")).status_code == 404
+
+
+def test_the_upstream_can_tell_users_apart_and_nothing_more() -> None:
+    assert safety_identifier(1) == safety_identifier(1) != safety_identifier(2)
+    assert len(safety_identifier(1)) == 64
