@@ -91,12 +91,8 @@ def _read(request: HttpRequest, parse: Parser) -> tuple[Requester, Wish]:
         requester = identify(request)
         check_access(request, requester, Scope.MINT, csrf=not is_get)
         check_origin(request, requester)
-        if (
-            is_get
-            and requester.api_key is None
-            and request.META.get("HTTP_SEC_FETCH_SITE") not in ("same-origin", "none")
-        ):
-            raise OriginNotAllowed("A GET is only answered to a request of this site's own pages.")
+        if is_get and requester.user is not None and requester.api_key is None:
+            _check_own_page(request)
         headers: Mapping[str, str] = request.headers
         return requester, parse(headers, request.body if not is_get else b"")
     except CodedError as exc:

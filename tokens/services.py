@@ -180,8 +180,9 @@ def record_refusal(requester: Requester, *, error: CodedError, agent_slug: str =
     counter = RefusalCounter(f"{error.code}:{requester.rate_key}")
     repeats = counter.count()
     if repeats:
-        if repeats.bit_count() == 1:  # at 1, 2, 4, 8, … so that a flood is not a flood of writes
-            Issuance.objects.filter(pk=counter.row()).update(repeats=repeats)
+        row = counter.row()
+        if row is not None and repeats.bit_count() == 1:  # at 1, 2, 4, 8, … so that a flood is none of writes
+            Issuance.objects.filter(pk=row).update(repeats=repeats)
         return
     now = timezone.now()
     with durable_record():
