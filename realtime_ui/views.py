@@ -47,7 +47,7 @@ def page_config() -> dict[str, str | bool]:
     return {
         "clientSecretUrl": reverse("tokens:client_secret"),
         "callsUrl": reverse("relay:calls"),
-        "callEventsUrl": reverse("relay:call_events", args=["{callId}"]).replace("%7B", "{").replace("%7D", "}"),
+        "callEventsUrl": reverse("relay:call_events", args=["CALL-ID"]).replace("CALL-ID", "{callId}"),
         "loginUrl": reverse("account_login"),
         "sdkUrl": static(sdk_bundle.STATIC_PATH) if sdk_bundle.is_built() else "",
         "csrfHeader": "X-CSRFToken",

@@ -1,0 +1,76 @@
+"""The pages as the server writes them; what they do in a browser is for the end-to-end tests."""
+
+import json
+import re
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from agents.models import Agent
+from voiceagent import sdk_bundle
+
+
+def config_of(html: str) -> dict[str, object]:
+    found = re.search(r'<script id="page-config" type="application/json">(.*?)</script>', html, re.S)
+    assert found is not None
+    config: dict[str, object] = json.loads(found[1])
+    return config
+
+
+def test_the_voice_page_tells_its_modules_where_to_ask(alices_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sdk_bundle, "is_built", lambda: True)
+    response = alices_client.get("/")
+    config = config_of(response.content.decode())
+
+    assert response.status_code == 200
+    assert "no-store" in response["Cache-Control"]
+    assert config["clientSecretUrl"] == "/api/client-secret"
+    assert config["callsUrl"] == "/v1/realtime/calls"
+    assert config["callEventsUrl"] == "/api/calls/{callId}/events"
+    assert str(config["sdkUrl"]).endswith("openai-realtime-transports.js")
+
+
+def test_only_agents_that_one_may_talk_to_are_offered(alices_client: Client) -> None:
+    Agent.objects.create(slug="draft", name="A draft", position=9)
+    shown = alices_client.get("/").content.decode()
+
+    assert "Assistant" in shown
+    assert "A draft" not in shown
+
+
+def test_a_missing_library_is_said_with_the_command(alices_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sdk_bundle, "is_built", lambda: False)
+
+    assert "manage.py assets" in alices_client.get("/").content.decode()
+
+
+def test_nobody_talks_unknown(client: Client, db: None) -> None:
+    response = client.get("/")
+
+    assert (response.status_code, response["Location"]) == (302, "/accounts/login/?next=/")
+
+
+def test_the_one_inline_script_carries_the_request_s_nonce(alices_client: Client) -> None:
+    first, second = alices_client.get("/"), alices_client.get("/")
+    nonces = [
+        re.findall(r'<script type="importmap" nonce="([^"]+)">', page.content.decode()) for page in (first, second)
+    ]
+
+    assert nonces[0] != nonces[1]
+    assert f"'nonce-{nonces[0][0]}'" in first["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", ["/accounts/password/reset/", "/accounts/email/", "/accounts/password/change/"])
+@pytest.mark.django_db
+def test_pages_that_nobody_set_up_are_not_there(client: Client, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "javascript:alert(1)"])
+def test_a_login_leads_nowhere_else(client: Client, alice: object, target: str, settings: Settings) -> None:
+    form = {"login": "alice", "password": "a-long-password", "next": target}
+    response = client.post("/accounts/login/", form)
+
+    assert (response.status_code, response["Location"]) == (302, "/")
