@@ -1,4 +1,9 @@
-"""The vendor's own Python client works against us with nothing changed but address and key."""
+"""The vendor's own clients work against us with nothing changed but address and key."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
 
 import openai
 import pytest
@@ -11,6 +16,7 @@ from pytest_django.live_server_helper import LiveServer
 from tests.conftest import FakeUpstream
 from tests.tokens.conftest import MakeKey
 from tokens.models import Issuance, Policy
+from voiceagent.sdk_build import find_node
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,6 +77,30 @@ def test_too_many_requests_are_its_rate_limit_error(vendor_client: openai.OpenAI
         vendor_client.realtime.client_secrets.create()
     assert int(caught.value.response.headers["Retry-After"]) > 0
     assert caught.value.request_id == caught.value.response.headers["X-Request-ID"]
+
+
+def test_the_javascript_client_mints_lists_and_understands_errors(
+    live_server: LiveServer, make_key: MakeKey, settings: Settings
+) -> None:
+    settings.CLIENT_SECRET_KINDS = ["relayed"]
+    done = subprocess.run(
+        [find_node().program, Path(__file__).with_name("official_client.mjs")],
+        env=os.environ | {"VOICEAGENT_URL": live_server.url, "VOICEAGENT_KEY": make_key().value},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said.pop("value").startswith("ek_")
+    assert said == {
+        "voice": "cedar",
+        "models": ["gpt-realtime-2.1"],
+        "wrongKey": "AuthenticationError 401 invalid_api_key",
+        "unknownField": "BadRequestError 400 invalid_session_config",
+    }
 
 
 async def test_the_upstream_s_trouble_is_its_server_error(
