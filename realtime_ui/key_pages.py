@@ -1,0 +1,61 @@
+"""The page of one's own API keys, and the question before one is revoked."""
+
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from realtime_ui.forms import ApiKeyForm
+from tokens.exceptions import TooManyKeys
+from tokens.key_services import NewKey, create_api_key, revoke_api_key
+from tokens.models import ApiKey
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def keys(request: HttpRequest) -> HttpResponse:
+    """List one's keys and make a new one, whose value is on the answering page this once and nowhere else."""
+    made: NewKey | None = None
+    form = ApiKeyForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = create_api_key(
+                owner(request),
+                request_id=request.request_id,  # type: ignore[attr-defined]  # set by the outermost middleware
+                actor=f"user:{request.user.pk}",
+                **form.cleaned_data,
+            )
+            form = ApiKeyForm()
+        except TooManyKeys as exc:
+            form.add_error(None, exc.message)
+    own = ApiKey.objects.of(owner(request))
+    usable = own.usable(timezone.now())
+    context = {"form": form, "made": made, "usable": usable, "past": own.exclude(pk__in=usable.values("pk"))[:50]}
+    status = 422 if form.errors else 200
+    return render(request, "realtime_ui/keys.html", context, status=status)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def revoke_key(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask, then revoke."""
+    key = get_object_or_404(ApiKey.objects.of(owner(request)), pk=pk, revoked_at=None)
+    if request.method != "POST":
+        return render(request, "realtime_ui/revoke_key.html", {"key": key})
+    revoke_api_key(
+        key,
+        now=timezone.now(),
+        request_id=request.request_id,  # type: ignore[attr-defined]  # set by the outermost middleware
+        actor=f"user:{request.user.pk}",
+    )
+    return redirect("keys")
+
+
+def owner(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # behind `login_required`
+    return request.user
