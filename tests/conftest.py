@@ -149,6 +149,16 @@ async def upstream(settings: Settings, answer_sdp: str) -> AsyncIterator[FakeUps
     settings.UPSTREAM_BASE_URL = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
     yield fake
     await runner.cleanup()
+    await close_this_loop_s()
+
+
+async def close_this_loop_s() -> None:
+    """Close what a test's event loop opened: its HTTP session, and its thread's database connection.
+
+    An open one would keep PostgreSQL from dropping the test database.
+    """
+    await close_upstream_http()
+    await sync_to_async(connections.close_all)()
 
 
 def _text(part: object) -> str:
@@ -166,5 +176,4 @@ async def alices_page(alice: User, assistant: Agent) -> AsyncIterator[AsyncClien
     client = AsyncClient()
     await client.aforce_login(alice)
     yield client
-    await close_upstream_http()
-    await sync_to_async(connections.close_all)()  # that thread's own: an open one would keep PostgreSQL's test database
+    await close_this_loop_s()

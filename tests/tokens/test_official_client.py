@@ -1,12 +1,16 @@
 """The vendor's own clients work against us with nothing changed but address and key."""
 
+import asyncio
 import json
 import os
+import socket
 import subprocess
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import openai
 import pytest
+import uvicorn
 from aiohttp import web
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
@@ -16,6 +20,7 @@ from pytest_django.live_server_helper import LiveServer
 from tests.conftest import FakeUpstream
 from tests.tokens.conftest import MakeKey
 from tokens.models import Issuance, Policy
+from voiceagent.asgi import application
 from voiceagent.sdk_build import find_node
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -103,14 +108,26 @@ def test_the_javascript_client_mints_lists_and_understands_errors(
     }
 
 
+@pytest.fixture
+async def asgi_url(upstream: FakeUpstream) -> AsyncIterator[str]:
+    """The application in its own server on this test's event loop, where the upstream is asked in earnest."""
+    server = uvicorn.Server(uvicorn.Config(application, host="127.0.0.1", port=0, log_level="warning"))
+    listening = socket.create_server(("127.0.0.1", 0))
+    serving = asyncio.create_task(server.serve([listening]))
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+    server.should_exit = True
+    await serving
+
+
 async def test_the_upstream_s_trouble_is_its_server_error(
-    live_server: LiveServer, make_key: MakeKey, upstream: FakeUpstream
+    asgi_url: str, make_key: MakeKey, upstream: FakeUpstream
 ) -> None:
     upstream.mint_answer = web.Response(status=401)
     key = await sync_to_async(make_key)()
-    client = openai.AsyncOpenAI(base_url=f"{live_server.url}/v1", api_key=key.value, max_retries=0)
+    client = openai.AsyncOpenAI(base_url=asgi_url, api_key=key.value, max_retries=0)
 
     with pytest.raises(openai.InternalServerError) as caught:
         await client.realtime.client_secrets.create()
     assert caught.value.status_code == 502
+    assert caught.value.code == "upstream_auth_failed"
     await client.close()
