@@ -39,7 +39,8 @@ class ApiKeyForm(forms.Form):
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        kwargs.setdefault("label_suffix", "")
+        super().__init__(*args, **kwargs)
         days = [day for day, _label in day_choices()]
         self.initial.setdefault("days", max(day for day in days if day <= DEFAULT_DAYS or day == days[0]))
 
