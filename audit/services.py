@@ -1,5 +1,6 @@
 """The one function that records. Whoever calls it holds the transaction of what the event tells."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,8 @@ from django.utils import timezone
 from audit.actions import Action
 from audit.exceptions import AuditUnavailable
 from audit.models import AuditEvent
+
+logger = logging.getLogger(__name__)
 
 
 def record_event(
@@ -48,4 +51,5 @@ def durable_record() -> Iterator[None]:
         with transaction.atomic(durable=True):
             yield
     except DatabaseError as exc:
+        logger.exception("the record could not be written")
         raise AuditUnavailable(retry_after_ms=1000) from exc

@@ -9,6 +9,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -185,16 +186,18 @@ def record_refusal(requester: Requester, *, error: CodedError, agent_slug: str =
             Issuance.objects.filter(pk=row).update(repeats=repeats)
         return
     now = timezone.now()
+    is_denied = error.status < HTTPStatus.INTERNAL_SERVER_ERROR
     with durable_record():
         issuance = Issuance.objects.create(
             **_facts(requester),
-            status=Issuance.Status.DENIED if error.status < 500 else Issuance.Status.FAILED,
+            status=Issuance.Status.DENIED if is_denied else Issuance.Status.FAILED,
             error_code=error.code,
             agent=agent_slug[:80],
             requested_at=now,
             decided_at=now,
         )
-        _record(Action.CLIENT_SECRET_DENIED, issuance, code=error.code)
+        action = Action.CLIENT_SECRET_DENIED if is_denied else Action.CLIENT_SECRET_FAILED
+        _record(action, issuance, code=error.code)
     counter.remember_row(issuance.pk)
 
 
