@@ -22,7 +22,7 @@ from engine.protocol_json import Json
 MIC_RATE_HZ = 48_000
 MIC_FRAME = MIC_RATE_HZ // 50
 FRAME_S = MIC_FRAME / MIC_RATE_HZ
-WAIT_S = 15.0
+WAIT_S = 45.0
 AUDIBLE_LEVEL = 60.0
 
 
