@@ -39,11 +39,11 @@ async def engine(folder: Path, core: int | None = None, **settings: str) -> Asyn
     folder: for its log. core: where to pin it, on systems that can; None lets it move.
     """
     port = free_port()
-    environment = _clean_environment() | {"ENGINE_PORT": str(port), "ENGINE_API_KEY": API_KEY, **settings}
-    process = _start([sys.executable, "-m", "engine"], environment, folder)
+    environment = clean_environment() | {"ENGINE_PORT": str(port), "ENGINE_API_KEY": API_KEY, **settings}
+    process = start([sys.executable, "-m", "engine"], environment, folder)
     if core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(process.pid, {core})
-    async with _ending(process, folder, f"http://127.0.0.1:{port}"):
+    async with ending(process, folder, f"http://127.0.0.1:{port}"):
         yield Running(f"http://127.0.0.1:{port}", pid=process.pid)
 
 
@@ -54,13 +54,14 @@ async def application(folder: Path) -> AsyncIterator[Running]:
     folder: an empty one for the database and the log.
     """
     port, engine_port = free_port(), free_port()
-    environment = _clean_environment() | {
+    environment = clean_environment() | {
         "VOICEAGENT_ENV_FILE": str(folder / "none.env"),
         "DEMO": "true",
         "SECRET_KEY": "a-key-for-benches",
         "DEMO_PASSWORD": PASSWORD,
         "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
         "ISSUE_RATE": "1000/m",
+        "ISSUE_BURST_RATE": "1000/s",
         "RELAY_RATE": "1000/m",
         "CALLS_AT_ONCE": "100",
         "HOST": "127.0.0.1",
@@ -70,9 +71,9 @@ async def application(folder: Path) -> AsyncIterator[Running]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     await asyncio.to_thread(_prepare, environment)
-    process = _start([sys.executable, "manage.py", "up"], environment, folder)
+    process = start([sys.executable, "manage.py", "up"], environment, folder)
     site_url = f"http://localhost:{port}"
-    async with _ending(process, folder, site_url, f"http://127.0.0.1:{engine_port}"):
+    async with ending(process, folder, site_url, f"http://127.0.0.1:{engine_port}"):
         yield Running(f"http://127.0.0.1:{engine_port}", site_url, process.pid)
 
 
@@ -83,13 +84,13 @@ def _prepare(environment: dict[str, str]) -> None:
         )
 
 
-def _start(command: list[str], environment: dict[str, str], folder: Path) -> "subprocess.Popen[bytes]":
+def start(command: list[str], environment: dict[str, str], folder: Path) -> "subprocess.Popen[bytes]":
     with (folder / LOG_NAME).open("wb") as log:
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
 
 @asynccontextmanager
-async def _ending(process: "subprocess.Popen[bytes]", folder: Path, *urls: str) -> AsyncIterator[None]:
+async def ending(process: "subprocess.Popen[bytes]", folder: Path, *urls: str) -> AsyncIterator[None]:
     try:
         for url in urls:
             await _wait_until_healthy(process, folder, url)
@@ -116,7 +117,7 @@ async def _wait_until_healthy(process: "subprocess.Popen[bytes]", folder: Path, 
     raise SystemExit(f"{url} did not start (status {process.returncode}):\n{(folder / LOG_NAME).read_text()}")
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """Leave out what a developer may have set: a key would send the measured calls upstream."""
     ours = ("ENGINE_", "OPENAI_", "REDIS_")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
