@@ -51,11 +51,21 @@ class RequestIdentity(AsyncMiddleware):
         return response
 
 
-class CodedErrors(AsyncMiddleware):
-    """Turn an error of the catalogue that a view raised into its answer."""
+class CodedErrors:
+    """Turn an error of the catalogue that a view raised into its answer.
 
-    async def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return await self.get_response(request)
+    Innermost and synchronous on purpose: Django then runs all of its own middleware in one thread hop for each
+    request, where in asynchronous mode each of them would hop by itself.
+    """
+
+    async_capable = False
+    sync_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         error = coded(exception)
