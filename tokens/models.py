@@ -115,17 +115,10 @@ class ApiKey(models.Model):
 
 class PolicyQuerySet(models.QuerySet["Policy"]):
     def for_user(self, user: User, api_key: ApiKey | None) -> "PolicyQuerySet":
-        """Return the policies that concern a user, the most specific first: key, user, groups, everybody."""
-        concerns = Q(user=None, group=None, api_key=None) | Q(user=user) | Q(group__user=user)
-        if api_key is not None:
-            concerns |= Q(api_key=api_key)
-        rank = models.Case(
-            models.When(api_key__isnull=False, then=0),
-            models.When(user__isnull=False, then=1),
-            models.When(group__isnull=False, then=2),
-            default=3,
-        )
-        return self.filter(concerns).annotate(rank=rank).order_by("rank", "position", "id").distinct()
+        """Return the policies that concern a user, in no order: of the key, the user, their groups, everybody."""
+        groups = User.groups.through.objects.filter(user_id=user.pk).values("group_id")
+        concerns = Q(user=None, group=None, api_key=None) | Q(user=user) | Q(group__in=groups)
+        return self.filter(concerns | Q(api_key=api_key) if api_key else concerns)
 
 
 class Policy(models.Model):
@@ -185,6 +178,17 @@ class Policy(models.Model):
         if self.user:
             return f"User {self.user}"
         return f"Group {self.group}" if self.group else "Everybody"
+
+    @property
+    def precedence(self) -> tuple[int, int, int]:
+        """Return what to sort by, the most specific first: key, user, groups by their position, everybody."""
+        if self.api_key_id:
+            kind = 0
+        elif self.user_id:
+            kind = 1
+        else:
+            kind = 2 if self.group_id else 3
+        return kind, self.position, self.pk
 
 
 class QuotaCounter(models.Model):

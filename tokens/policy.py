@@ -74,7 +74,7 @@ class Allowance:
 
 def allowance_of(user: User, api_key: ApiKey | None) -> Allowance:
     """Put together what a user may do, with a key or without: for each field the most specific policy that sets it."""
-    policies = list(Policy.objects.for_user(user, api_key))
+    policies = sorted(Policy.objects.for_user(user, api_key), key=lambda policy: policy.precedence)
 
     def first(field: str, default: T) -> T:
         for policy in policies:

@@ -36,6 +36,11 @@ def test_an_env_that_is_there_is_left_alone(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.django_db
+def test_no_migration_is_missing() -> None:
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+@pytest.mark.django_db
 def test_the_demo_account_keeps_the_password_of_the_file(settings: Settings) -> None:
     settings.DEMO, settings.DEMO_PASSWORD = True, "first-password"
     call_command("demo_account")
