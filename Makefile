@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := requirements.txt requirements-engine.txt
 .DEFAULT_GOAL := help
-need = @command -v $(1) >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq $(1); } || { echo "$(1) is needed for the tests: sudo apt-get install $(1)"; exit 1; }
+# $(call need,COMMAND,PACKAGE): if the command fails, install Debian's package where we may, else name it.
+need = @$(1) >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq $(2); } || { echo "$(2) is needed for the tests: sudo apt-get install $(2)"; exit 1; }
 .PHONY: help run setup test lint types test-python test-js test-e2e browser curl lock docs clean
 
 help:
@@ -56,12 +57,12 @@ test-js: node_modules/.installed
 test-e2e: $(VENV)/.dev node_modules/.installed browser setup
 	$(BIN)/python -m pytest tests/e2e
 
-# What the tests need of the system: installed where we may, else named.
-browser:
-	$(call need,chromium)
+browser: $(VENV)/.dev
+	$(call need,command -v chromium,chromium)
+	$(call need,$(VENV)/lib/python3*/site-packages/playwright/driver/node --version,libatomic1)
 
 curl:
-	$(call need,curl)
+	$(call need,command -v curl,curl)
 
 lock: $(VENV)/.dev
 	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt
