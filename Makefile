@@ -11,7 +11,7 @@ need = @$(1) >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && apt-get update -qq && a
 .PHONY: help run setup test lint types test-python test-js test-e2e browser curl lock docs clean
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 run: setup
 	@exec $(BIN)/python manage.py up
