@@ -1,7 +1,8 @@
 """What the page says when it gets no client secret, or one that is no good; each says what to do next."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -14,14 +15,19 @@ RELAY = "**/v1/realtime/calls"
 ISSUE = "**/api/client-secret"
 
 
-@pytest.fixture(scope="module")
-def strict(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The application where a person may have one call at once and ask for three secrets in five seconds."""
-    folder = tmp_path_factory.mktemp("strict")
-    running = start_processes(folder, ("web",), ENGINE_PORT=site.engine_port, CALLS_AT_ONCE="1", ISSUE_RATE="3/5s")
-    yield running
-    running.stop()
-    assert "Traceback" not in running.output()
+@pytest.fixture
+def strict(site: Site, tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """Start the application anew with limits of its own: `strict(CALLS_AT_ONCE="1")`."""
+    started: list[Site] = []
+
+    def start_(**limits: str) -> Site:
+        started.append(start_processes(tmp_path, ("web",), ENGINE_PORT=site.engine_port, **limits))
+        return started[-1]
+
+    yield start_
+    for running in started:
+        running.stop()
+        assert "Traceback" not in running.output()
 
 
 def expect_next_try_to_work(voice: Page) -> None:
@@ -58,8 +64,9 @@ def test_a_used_secret_is_told_and_the_next_try_works(open_page: OpenPage, site:
     expect_next_try_to_work(voice)
 
 
-def test_a_second_call_at_once_is_told(open_page: OpenPage, strict: Site) -> None:
-    first, second = open_page(at=strict), open_page(at=strict)
+def test_a_second_call_at_once_is_told(open_page: OpenPage, strict: Callable[..., Site]) -> None:
+    at = strict(CALLS_AT_ONCE="1")
+    first, second = open_page(at=at), open_page(at=at)
     start_typing(first)
     press(second, "Type instead")
     expect_headline(second, "You are already in a call")
@@ -70,8 +77,9 @@ def test_a_second_call_at_once_is_told(open_page: OpenPage, strict: Site) -> Non
     expect_state(second, "ended")
 
 
-def test_too_many_tries_wait_as_long_as_the_server_says(open_page: OpenPage, strict: Site) -> None:
-    voice = open_page(at=strict)
+def test_too_many_tries_wait_as_long_as_the_server_says(open_page: OpenPage, strict: Callable[..., Site]) -> None:
+    at = strict(ISSUE_RATE="1/8s")
+    voice = open_page(at=at)
     for _ in range(8):
         voice.locator("button[data-action=type]").click()
         expect(voice.locator("body")).to_have_attribute("data-state", re.compile("live|failed"))
@@ -80,11 +88,11 @@ def test_too_many_tries_wait_as_long_as_the_server_says(open_page: OpenPage, str
         press(voice, "End call")
         expect_state(voice, "ended")
     expect_headline(voice, "Too many tries")
-    waiting = voice.get_by_role("button", name=re.compile(r"Try again in [1-5] s"))
+    waiting = voice.get_by_role("button", name=re.compile(r"Try again in [1-8] s"))
     expect(waiting).to_be_disabled()
     expect(button(voice, "Try again")).to_be_enabled()
     expect_next_try_to_work(voice)
-    assert ("denied", "rate_limited") in strict.rows("SELECT status, error_code FROM tokens_issuance")
+    assert ("denied", "rate_limited") in at.rows("SELECT status, error_code FROM tokens_issuance")
 
 
 def test_who_was_signed_out_elsewhere_can_sign_in_again(open_page: OpenPage, site: Site) -> None:

@@ -13,6 +13,7 @@ import { openMicrophone, openSilence } from './microphone.js';
 import { Orb } from './orb.js';
 import { PageSound } from './page_sound.js';
 import { describe } from './presentation.js';
+import { loadSdk } from './sdk.js';
 import { listenForShortcuts } from './shortcuts.js';
 import { Stage } from './stage.js';
 import { Transcript } from './transcript.js';
@@ -89,7 +90,7 @@ function start(typing) {
   transcript = new Transcript();
   panel.show([]);
   sound = new PageSound(/** @type {HTMLMeterElement} */ (byCss('.stage meter')), showStage);
-  import(config.sdkUrl).catch(() => undefined); // fetched while the person answers the microphone's question
+  loadSdk(config.sdkUrl).catch(() => undefined); // fetched while the person answers the microphone's question
   call.start(picker.value, { typing });
 }
 

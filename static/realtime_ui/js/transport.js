@@ -5,6 +5,7 @@
 
 import { watchAnswer } from './answer_watch.js';
 import { CallError, parseFailure } from './call_errors.js';
+import { loadSdk } from './sdk.js';
 
 /** The relay waits ten seconds for the upstream, and a path for sound is found in a few more or not at all. */
 export const CONNECT_TIMEOUT_MS = 20_000;
@@ -39,7 +40,7 @@ export const CONNECT_TIMEOUT_MS = 20_000;
  * @throws {CallError} `sdk_missing`
  */
 export async function createTransport(sdkUrl, options) {
-  const sdk = await import(sdkUrl).catch(() => {
+  const sdk = await loadSdk(sdkUrl).catch(() => {
     throw new CallError({ code: 'sdk_missing' });
   });
   if (typeof RTCPeerConnection === 'undefined') throw new CallError({ code: 'no_media' });
