@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import OpenPage
-from tests.e2e.site import Site, start_processes
+from tests.e2e.site import ROOT, Site, start_processes
 from tests.e2e.voice_page import button, expect_headline, expect_held, expect_line, expect_state, press, start_typing
 
 RELAY = "**/v1/realtime/calls"
@@ -21,7 +21,7 @@ def strict(site: Site, tmp_path: Path) -> Iterator[Callable[..., Site]]:
     started: list[Site] = []
 
     def start_(**limits: str) -> Site:
-        started.append(start_processes(tmp_path, ("web",), ENGINE_PORT=site.engine_port, **limits))
+        started.append(start_processes(tmp_path, ("web",), root=ROOT, ENGINE_PORT=site.engine_port, **limits))
         return started[-1]
 
     yield start_
