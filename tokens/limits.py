@@ -47,7 +47,7 @@ def check_rate(group: str, *, key: str, rate: str) -> RateState:
         limit=usage["limit"],
         window_s=window_s(rate),
         remaining=max(0, usage["limit"] - usage["count"]),
-        resets_in_s=max(1, usage["time_left"]),
+        resets_in_s=usage["time_left"] + 1,  # the package counts the window's last second to the window
     )
     if usage["should_limit"]:
         raise RateLimited(retry_after_ms=state.resets_in_s * 1000, headers=state.headers())

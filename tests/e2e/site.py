@@ -126,7 +126,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def wait_for(what: str, holds: Callable[[], bool], site: Site, timeout_s: float = 5.0) -> None:
+def wait_for(what: str, holds: Callable[[], bool], site: Site, timeout_s: float = 15.0) -> None:
     """Wait until a condition holds; fails with the site's output when it does not in time."""
     deadline = time.monotonic() + timeout_s
     while not holds():

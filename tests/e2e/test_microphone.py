@@ -99,7 +99,7 @@ def test_ending_a_call_gives_everything_back(open_page: OpenPage, silence: Path,
     expect_held(voice, tracks=0, connections=0, contexts=0)
     expect(voice.locator("html")).to_have_attribute("data-players", "0")
     wait_for("the engine to hang up", lambda: site.calls_in_engine() == 0, site)
-    assert site.last_call("state, end_reason") == ("ended", "user")
+    wait_for("the end to be on record", lambda: site.last_call("state, end_reason") == ("ended", "user"), site)
 
 
 def test_ten_calls_in_a_row_leave_nothing_behind(open_page: OpenPage, silence: Path, site: Site) -> None:
