@@ -106,6 +106,7 @@ def claim(unverified_secret: str, requester: Requester) -> Call:
         issuance = _claim_issuance(secret_digest(unverified_secret), requester, now)
         assert issuance.user is not None  # a secret without a user is not bound to anybody
         allowance = allowance_of(issuance.user, issuance.api_key)
+        allowance.check_origin(requester.origin)
         _make_room(issuance.user, allowance, now)
         call = Call.objects.create(
             issuance=issuance,

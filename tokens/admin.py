@@ -144,8 +144,20 @@ class PolicyAdmin(admin.ModelAdmin[Policy]):
             },
         ),
         ("How much", {"fields": ["issue_rate", "secrets_a_day", "secrets_a_month", "max_ttl_s"]}),
-        ("Calls", {"fields": ["calls_at_once", "call_max_s"]}),
-        ("From where", {"fields": ["allowed_networks"]}),
+        (
+            "Calls",
+            {
+                "fields": [
+                    "calls_at_once",
+                    "call_max_s",
+                    "seconds_a_day",
+                    "seconds_a_month",
+                    "microdollars_a_day",
+                    "microdollars_a_month",
+                ],
+            },
+        ),
+        ("From where", {"fields": ["allowed_networks", "allowed_origins"]}),
     ]
 
     def save_model(self, request: HttpRequest, obj: Policy, form: Any, change: bool) -> None:

@@ -25,7 +25,7 @@ class OriginNotAllowed(IssueError):
     title = "This site may not be used from there"
     status = 403
     default_message = "The page's origin is not one that this server allows."
-    suggested_action = "An administrator can add the origin to ALLOWED_ORIGINS."
+    suggested_action = "An administrator can add the origin to ALLOWED_ORIGINS, or to your policy."
 
 
 class InvalidRequest(IssueError):

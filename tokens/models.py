@@ -22,6 +22,8 @@ from tokens.constants import (
     SESSION_ID_CHARS,
     USER_AGENT_CHARS,
 )
+from usage.money import MicrodollarsField
+from voiceagent.environment import is_origin
 
 
 class Scope(models.TextChoices):
@@ -49,6 +51,15 @@ def check_networks(value: object) -> None:
 def in_networks(ip: str | None, networks: Iterable[str]) -> bool:
     """Tell whether an address lies in any of some networks; an unknown address lies in none."""
     return ip is not None and any(ipaddress.ip_address(ip) in ipaddress.ip_network(network) for network in networks)
+
+
+def check_origins(value: object) -> None:
+    """Raise ValidationError unless the value is a list of origins such as `https://voice.example.org`."""
+    if not isinstance(value, list):
+        raise ValidationError("Give a list of origins.")
+    for origin in value:
+        if not (isinstance(origin, str) and is_origin(origin)):
+            raise ValidationError(f"{origin!r} is not an origin such as https://voice.example.org.")
 
 
 def check_words(value: object) -> None:
@@ -146,12 +157,24 @@ class Policy(models.Model):
     issue_rate = models.CharField(max_length=16, blank=True, validators=[check_rate_form], help_text="20/m")
     secrets_a_day = models.PositiveIntegerField(null=True, blank=True)
     secrets_a_month = models.PositiveIntegerField(null=True, blank=True)
+    seconds_a_day = models.PositiveIntegerField(
+        "seconds of calls a day", null=True, blank=True, help_text="Of all calls of a user together."
+    )
+    seconds_a_month = models.PositiveIntegerField("seconds of calls a month", null=True, blank=True)
+    microdollars_a_day = MicrodollarsField("money a day", null=True, blank=True, help_text="In US dollars: 2.50")
+    microdollars_a_month = MicrodollarsField("money a month", null=True, blank=True, help_text="In US dollars.")
     calls_at_once = models.PositiveIntegerField(null=True, blank=True)
     call_max_s = models.PositiveIntegerField(
         "longest call", null=True, blank=True, validators=[MinValueValidator(10)], help_text="In seconds."
     )
     allowed_networks = models.JSONField(
         null=True, blank=True, validators=[check_networks], help_text='["192.0.2.0/24"]'
+    )
+    allowed_origins = models.JSONField(
+        null=True,
+        blank=True,
+        validators=[check_origins],
+        help_text='Pages that may ask, of those that the server lets in: ["https://voice.example.org"]',
     )
 
     objects = PolicyQuerySet.as_manager()
@@ -197,7 +220,7 @@ class QuotaCounter(models.Model):
     subject = models.CharField(max_length=40)  # "user:7"
     metric = models.CharField(max_length=20)  # "secrets_a_day"
     period_start = models.DateTimeField()
-    used = models.PositiveIntegerField(default=0)
+    used = models.PositiveBigIntegerField(default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["subject", "metric", "period_start"], name="quota_counter_once")]

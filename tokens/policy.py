@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from tokens.exceptions import NetworkNotAllowed, PolicyDenied
+from tokens.exceptions import NetworkNotAllowed, OriginNotAllowed, PolicyDenied
 from tokens.models import ApiKey, Kind, Policy, in_networks
 
 T = TypeVar("T")
@@ -27,14 +27,24 @@ class Allowance:
     issue_rate: str
     secrets_a_day: int | None
     secrets_a_month: int | None
+    seconds_a_day: int | None
+    seconds_a_month: int | None
+    microdollars_a_day: int | None
+    microdollars_a_month: int | None
     calls_at_once: int
     call_max_s: int
     networks: tuple[str, ...]
+    origins: tuple[str, ...] | None
 
     def check_network(self, ip: str | None) -> None:
         """Raise NetworkNotAllowed for an address outside of the policy's networks."""
         if self.networks and not in_networks(ip, self.networks):
             raise NetworkNotAllowed()
+
+    def check_origin(self, origin: str) -> None:
+        """Raise OriginNotAllowed for a page that the policy does not list; a program sends no origin."""
+        if self.origins is not None and origin and origin not in self.origins:
+            raise OriginNotAllowed("Your policy does not allow this page's origin.")
 
     def check_kind(self, kind: str) -> None:
         if kind not in self.kinds:
@@ -93,9 +103,14 @@ def allowance_of(user: User, api_key: ApiKey | None) -> Allowance:
         issue_rate=first("issue_rate", settings.ISSUE_RATE),
         secrets_a_day=first("secrets_a_day", None),
         secrets_a_month=first("secrets_a_month", None),
+        seconds_a_day=first("seconds_a_day", None),
+        seconds_a_month=first("seconds_a_month", None),
+        microdollars_a_day=first("microdollars_a_day", None),
+        microdollars_a_month=first("microdollars_a_month", None),
         calls_at_once=first("calls_at_once", settings.CALLS_AT_ONCE),
         call_max_s=first("call_max_s", settings.CALL_MAX_S),
         networks=first("allowed_networks", ()),
+        origins=first("allowed_origins", None),
     )
 
 

@@ -111,6 +111,7 @@ def admit(*, requester: Requester, wish: Wish) -> Admitted:
         if not settings.UPSTREAM_API_KEY:
             raise exceptions.NotConfigured()
         allowance.check_network(requester.ip)
+        allowance.check_origin(requester.origin)
         version = _find_agent_version(wish.agent_slug, allowance)
         session = _granted_session(version, wish, allowance)
         kind = chosen_kind(allowance, asked=wish.kind, with_key=requester.api_key is not None)

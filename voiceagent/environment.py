@@ -95,7 +95,7 @@ class SettingsReader:
         """Return a list of origins such as `https://voice.example.org`, as browsers send them."""
         origins = self.words(name, [])
         for origin in origins:
-            if not _is_url(origin, ("http", "https")) or not ORIGIN.fullmatch(origin):
+            if not is_origin(origin):
                 self.problems.append(f"{name} must hold origins such as https://voice.example.org, not {origin!r}.")
         return origins
 
@@ -145,6 +145,11 @@ class SettingsReader:
             raise ImproperlyConfigured(
                 f"The settings cannot be used:\n{lines}\nEach variable is explained in .env.example."
             )
+
+
+def is_origin(text: str) -> bool:
+    """Tell whether a text is an origin as browsers send it: scheme, host and port, nothing after."""
+    return _is_url(text, ("http", "https")) and ORIGIN.fullmatch(text) is not None
 
 
 def _is_url(value: str, schemes: tuple[str, ...]) -> bool:

@@ -81,6 +81,7 @@ INSTALLED_APPS = [
     "relay",
     "tokens",
     "agents",
+    "usage",
     "audit",
     "allauth",
     "allauth.account",

@@ -16,7 +16,7 @@ from audit.models import AuditEvent
 from relay.models import Call
 from relay.services import sweep_calls
 from tests.conftest import ORIGIN, FakeUpstream, session_of
-from tokens.models import Issuance
+from tokens.models import Issuance, Policy
 
 
 class Answer(Protocol):
@@ -157,6 +157,18 @@ async def test_a_secret_stays_with_its_origin(
     response = await offer(alices_page, await issue(alices_page), offer_sdp, origin="https://app.example")
 
     assert code(response) == (401, "ephemeral_key_expired")
+
+
+async def test_a_policy_may_name_the_pages_that_call(
+    alices_page: AsyncClient, alice: User, upstream: FakeUpstream, offer_sdp: str
+) -> None:
+    secret = await issue(alices_page)
+    await Issuance.objects.aupdate(origin="")  # as if a program had asked for it
+    await Policy.objects.acreate(user=alice, allowed_origins=["https://app.example"])
+
+    assert code(await offer(alices_page, secret, offer_sdp)) == (403, "origin_not_allowed")
+    assert not upstream.requests
+    assert await Issuance.objects.filter(first_used_at=None).acount() == 1
 
 
 async def test_a_disabled_user_s_secret_dies_at_once(

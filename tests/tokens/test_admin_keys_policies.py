@@ -62,6 +62,19 @@ def test_a_policy_s_changes_are_recorded_with_before_and_after(adas_client: Clie
     assert json.loads(deleted.body["max_ttl_s"]) == [120, None]
 
 
+def test_money_is_edited_in_dollars_and_kept_in_micro_dollars(adas_client: Client) -> None:
+    form = {"position": 0, "own_session": "unknown", "microdollars_a_day": "2.5", "seconds_a_month": "3600"}
+    assert adas_client.post("/admin/tokens/policy/add/", form).status_code == 302
+    policy = Policy.objects.get()
+    shown = adas_client.get(f"/admin/tokens/policy/{policy.pk}/change/").content.decode()
+    adas_client.post(f"/admin/tokens/policy/{policy.pk}/change/", form | {"microdollars_a_day": "3"})
+
+    assert policy.microdollars_a_day == 2_500_000
+    assert 'name="microdollars_a_day" value="2.50"' in shown
+    edited = AuditEvent.objects.filter(action="policy.changed").order_by("id")[1]
+    assert edited.body == {"microdollars_a_day": "[2500000, 3000000]"}
+
+
 def test_a_bad_policy_is_refused_in_the_form(adas_client: Client) -> None:
     form = {"position": 0, "own_session": "unknown", "allowed_networks": '["everywhere"]', "issue_rate": "often"}
     shown = adas_client.post("/admin/tokens/policy/add/", form).content.decode()

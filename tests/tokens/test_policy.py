@@ -74,6 +74,12 @@ def test_a_policy_for_two_is_refused_in_words(alice: User) -> None:
         ("issue_rate", "often"),
         ("max_ttl_s", 9),
         ("max_ttl_s", 7201),
+        ("allowed_origins", "https://voice.example.org"),
+        ("allowed_origins", ["https://voice.example.org/"]),
+        ("allowed_origins", ["voice.example.org"]),
+        ("allowed_origins", [7]),
+        ("seconds_a_day", -1),
+        ("microdollars_a_month", -1),
     ],
 )
 @pytest.mark.django_db
@@ -95,6 +101,9 @@ def test_a_policy_is_checked(field: str, value: object) -> None:
         ({"max_ttl_s": 30}, {"expiresAfter": 31}, 403, "policy_denied"),
         ({"allowed_networks": ["192.0.2.0/24"]}, {}, 403, "network_not_allowed"),
         ({"secrets_a_day": 0}, {}, 403, "quota_exceeded"),
+        ({"allowed_origins": []}, {}, 403, "origin_not_allowed"),
+        ({"allowed_origins": ["http://elsewhere"]}, {}, 403, "origin_not_allowed"),
+        ({"allowed_origins": ["http://testserver"]}, {}, 200, ""),
         ({"issue_rate": "1/d"}, {}, 200, ""),
         ({"max_ttl_s": 30}, {"expiresAfter": 30}, 200, ""),
         ({"allowed_networks": ["127.0.0.0/8"]}, {}, 200, ""),
@@ -104,7 +113,7 @@ def test_a_rule_decides(
     alices_client: Client, alice: User, rule: dict[str, object], body: dict[str, object], status: int, code: str
 ) -> None:
     Policy.objects.create(user=alice, **rule)
-    got, answer = post(alices_client, body)
+    got, answer = post(alices_client, body, origin="http://testserver")
 
     assert (got, answer.get("code", "")) == (status, code)
     assert Issuance.objects.get().error_code == code
@@ -160,6 +169,18 @@ def test_what_belongs_inside_the_session_is_told_so(alices_client: Client, body:
 
     assert status == 400
     assert "inside `session`" in answer["error"]["message"]  # type: ignore[index]
+
+
+def test_a_policy_lets_in_no_page_that_the_server_does_not(alices_client: Client, alice: User) -> None:
+    Policy.objects.create(user=alice, allowed_origins=["https://evil.example"])
+
+    assert post(alices_client, origin="https://evil.example")[1]["code"] == "origin_not_allowed"
+
+
+def test_a_program_has_no_origin_to_check(alice: User, bearer: dict[str, str]) -> None:
+    Policy.objects.create(user=alice, allowed_origins=[], allowed_kinds=["relayed"])
+
+    assert post(Client(), **bearer)[0] == 200
 
 
 def test_the_allowance_starts_anew_with_the_day_and_the_month() -> None:
