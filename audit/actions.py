@@ -16,6 +16,7 @@ class Action(models.TextChoices):
     API_KEY_ENABLED = "api_key.enabled"
     ISSUANCES_EXPORTED = "issuances.exported"
     POLICY_CHANGED = "policy.changed"
+    PRICE_CHANGED = "price.changed"
     CALL_REQUESTED = "call.requested"
     CALL_CREATED = "call.created"
     CALL_REFUSED = "call.refused"

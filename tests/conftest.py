@@ -5,11 +5,13 @@ import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 from asgiref.sync import sync_to_async
+from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import connections
@@ -17,6 +19,7 @@ from django.test import AsyncClient, Client
 from pytest_django import Settings
 
 from agents.models import Agent, AgentVersion
+from usage.models import Price
 from voiceagent.upstream import close_upstream_http
 
 DATA = Path(__file__).parent / "data"
@@ -76,6 +79,14 @@ def assistant(db: None) -> Agent:
         agent.published = AgentVersion.objects.create(agent=agent, instructions="Be brief.")
         agent.save()
     return agent
+
+
+@pytest.fixture
+def prices(db: None, settings: Settings) -> None:
+    """The shipped prices, also where a test has emptied the database; and an upstream that is not the free engine."""
+    settings.UPSTREAM_IS_LOCAL = False
+    Price.objects.all().delete()
+    import_module("usage.migrations.0002_first_prices").add_prices(apps, None)
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """History of client secrets to read, API keys to switch off, policies to set. Every act leaves an event."""
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin, messages
@@ -16,6 +14,7 @@ from tokens.key_services import revoke_api_key, switch_api_key
 from tokens.models import ApiKey, Issuance, Policy
 from tokens.services import revoke_issuance
 from voiceagent.read_only_admin import ReadOnlyAdmin
+from voiceagent.recorded_admin import RecordedAdmin
 
 
 def actor_of(request: HttpRequest) -> str:
@@ -120,7 +119,8 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Policy)
-class PolicyAdmin(admin.ModelAdmin[Policy]):
+class PolicyAdmin(RecordedAdmin):
+    changed = Action.POLICY_CHANGED
     list_display = [
         "__str__",
         "allowed_kinds",
@@ -159,31 +159,3 @@ class PolicyAdmin(admin.ModelAdmin[Policy]):
         ),
         ("From where", {"fields": ["allowed_networks", "allowed_origins"]}),
     ]
-
-    def save_model(self, request: HttpRequest, obj: Policy, form: Any, change: bool) -> None:
-        before = Policy.objects.filter(pk=obj.pk).values().first() if change else None
-        super().save_model(request, obj, form, change)
-        self._record(request, obj, before or {}, Policy.objects.values().get(pk=obj.pk))
-
-    def delete_model(self, request: HttpRequest, obj: Policy) -> None:
-        before = Policy.objects.values().get(pk=obj.pk)
-        self._record(request, obj, before, {})
-        super().delete_model(request, obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Policy]) -> None:
-        for policy in queryset:
-            self.delete_model(request, policy)
-
-    def _record(
-        self, request: HttpRequest, policy: Policy, before: Mapping[str, object], after: Mapping[str, object]
-    ) -> None:
-        """Record what changed, each field with its value before and after."""
-        changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
-        body = {name: json.dumps([before.get(name), after.get(name)]) for name in changed}
-        record_event(
-            Action.POLICY_CHANGED,
-            request_id=request_id_of(request),
-            actor=actor_of(request),
-            target=f"policy:{policy.pk}",
-            **body,
-        )

@@ -119,6 +119,14 @@ class QuotaExceeded(IssueError):
     suggested_action = "Wait until it starts anew, or ask an administrator."
 
 
+class ModelUnpriced(IssueError):
+    code = "model_unpriced"
+    title = "This isn't open to you"
+    status = 403
+    default_message = "The model has no price, so what it costs could not be limited."
+    suggested_action = "Choose another model. An administrator can add the price under Prices."
+
+
 class AlreadyMinted(IssueError):
     """The value is stored nowhere, so it cannot be given again."""
 

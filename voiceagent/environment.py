@@ -76,6 +76,14 @@ class SettingsReader:
         value = self.text(name)
         return [word.strip() for word in value.split(",") if word.strip()] if value else default
 
+    def choice(self, name: str, default: str, *, choices: tuple[str, ...]) -> str:
+        """Return one of a few words."""
+        word = self.text(name, default).lower()
+        if word not in choices:
+            self.problems.append(f"{name} must be {' or '.join(choices)}, not {word!r}.")
+            return default
+        return word
+
     def words_of(self, name: str, default: list[str], *, choices: tuple[str, ...]) -> list[str]:
         """Return a comma-separated list out of a few words."""
         words = self.words(name, default)

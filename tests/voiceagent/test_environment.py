@@ -96,6 +96,14 @@ def test_numbers_out_of_range_or_form_are_problems(word: str) -> None:
     assert read.problems == [f"NAME must be a whole number from 1 to 10, not {word!r}."]
 
 
+def test_a_word_out_of_a_few() -> None:
+    read = SettingsReader({"NAME": "Block", "OTHER": "maybe"})
+
+    assert read.choice("NAME", "mark", choices=("mark", "block")) == "block"
+    assert read.choice("OTHER", "mark", choices=("mark", "block")) == "mark"
+    assert read.problems == ["OTHER must be mark or block, not 'maybe'."]
+
+
 @pytest.mark.parametrize("address", ["ftp://host/x", "host", "https://", "http:/x"])
 def test_addresses_of_another_kind_are_problems(address: str) -> None:
     read = SettingsReader({"NAME": address})
