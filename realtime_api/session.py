@@ -1,5 +1,6 @@
 """Shapes of a Realtime session's configuration, as `client_secrets`, `calls` and `session.update` take it."""
 
+import re
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
 VOICES: Final = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
@@ -14,6 +15,17 @@ FIELDS: Final = frozenset(
         "truncation", "reasoning", "parallel_tool_calls", "include",
     }
 )  # fmt: skip
+# What the session's objects for sound may hold, by their path.
+AUDIO_FIELDS: Final = {
+    "audio": frozenset({"input", "output"}),
+    "audio.input": frozenset({"format", "noise_reduction", "transcription", "turn_detection"}),
+    "audio.output": frozenset({"format", "speed", "voice"}),
+}
+# Objects whose `type` says what their other fields are: one of another type replaces the first as a whole.
+TYPED_FIELDS: Final = frozenset({"format", "turn_detection"})
+# Names as the record can keep them; the upstream's own are shorter.
+MODEL_NAME: Final = re.compile(r"[A-Za-z0-9._:/-]{1,80}")
+VOICE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 # Fields of the interface that was switched off on 2026-05-12, and where each went.
 BETA_FIELDS: Final = {
     "modalities": "output_modalities",
@@ -100,14 +112,21 @@ def check_session(session: object) -> None:
         raise InvalidSession(f"Unknown parameter: 'session.{name[:40]}'.")
     if session.get("type") != "realtime":
         raise InvalidSession("Missing required parameter: 'session.type' must be \"realtime\".")
-    if not isinstance(session.get("model", ""), str):
-        raise InvalidSession("'session.model' must be a text.")
+    _check_name(session, "model", MODEL_NAME, "session.model")
     audio = session.get("audio", {})
-    output = audio.get("output", {}) if isinstance(audio, dict) else None
-    if not isinstance(output, dict) or not isinstance(audio.get("input", {}), dict):
-        raise InvalidSession("'session.audio' must be an object with objects 'input' and 'output'.")
-    if not isinstance(output.get("voice", ""), str):
-        raise InvalidSession("'session.audio.output.voice' must be the name of a voice.")
+    for path, known in AUDIO_FIELDS.items():
+        part = audio if path == "audio" else audio.get(path.removeprefix("audio."), {})
+        if not isinstance(part, dict):
+            raise InvalidSession(f"'session.{path}' must be an object.")
+        for name in sorted(part.keys() - known):
+            raise InvalidSession(f"Unknown parameter: 'session.{path}.{name[:40]}'.")
+    _check_name(audio.get("output", {}), "voice", VOICE_NAME, "session.audio.output.voice")
+
+
+def _check_name(part: dict[str, Any], field: str, form: re.Pattern[str], path: str) -> None:
+    name = part.get(field)
+    if field in part and not (isinstance(name, str) and form.fullmatch(name)):
+        raise InvalidSession(f"'{path}' must be a name: {form.pattern}")
 
 
 def merge_session(base: SessionConfig, changes: dict[str, Any]) -> SessionConfig:
@@ -116,9 +135,9 @@ def merge_session(base: SessionConfig, changes: dict[str, Any]) -> SessionConfig
     return merged
 
 
-def _merge(base: Any, changes: Any) -> Any:
+def _merge(base: Any, changes: Any, field: str = "") -> Any:
     if not isinstance(base, dict) or not isinstance(changes, dict):
         return changes
-    if "type" in changes and changes["type"] != base.get("type"):
-        return changes  # another kind of turn detection shares no fields with the first
-    return base | {name: _merge(base.get(name), value) for name, value in changes.items()}
+    if field in TYPED_FIELDS and changes.get("type", base.get("type")) != base.get("type"):
+        return changes
+    return base | {name: _merge(base.get(name), value, name) for name, value in changes.items()}

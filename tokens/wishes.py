@@ -99,6 +99,7 @@ def _upstream_form(body: dict[str, Any]) -> Wish:
     expiry = body.get("expires_after")
     if expiry is not None and (not isinstance(expiry, dict) or expiry.get("anchor", "created_at") != "created_at"):
         raise exceptions.InvalidRequest("'expires_after' must be an object with the anchor \"created_at\".")
+    _refuse_unknown(expiry or {}, {"anchor", "seconds"})
     seconds = expiry.get("seconds") if expiry else None
     session = body.get("session")
     if session is not None:

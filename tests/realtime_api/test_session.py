@@ -4,7 +4,14 @@ import pytest
 from openai.types.realtime import RealtimeSessionCreateRequest
 
 from realtime_api.client_secrets import digest, has_form, make_value
-from realtime_api.session import VOICES, build_session_config
+from realtime_api.session import (
+    VOICES,
+    InvalidSession,
+    SessionConfig,
+    build_session_config,
+    check_session,
+    merge_session,
+)
 
 
 @pytest.mark.parametrize("voice", VOICES)
@@ -22,6 +29,51 @@ def test_the_shape_is_the_library_s(voice: str) -> None:
 
     assert unknown_fields(parsed) == []
     assert config["tracing"] is None  # conversations are not copied to the upstream's dashboard
+
+
+def a_session() -> SessionConfig:
+    return build_session_config(
+        model="gpt-realtime-2.1",
+        instructions="Be brief.",
+        voice="marin",
+        transcription_model="gpt-transcribe",
+        language="en",
+        turn_detection={"type": "server_vad", "create_response": True, "interrupt_response": True},
+    )
+
+
+def test_another_kind_of_turn_detection_or_format_keeps_nothing_of_the_first() -> None:
+    turns, law = {"type": "semantic_vad", "eagerness": "low"}, {"type": "audio/pcmu"}
+    changes = {"type": "realtime", "audio": {"input": {"turn_detection": turns, "format": law}}}
+    audio = merge_session(a_session(), changes)["audio"]
+
+    assert (audio["input"]["turn_detection"], audio["input"]["format"]) == (turns, law)
+    assert audio["input"]["transcription"]["languages"] == ["en"]
+    assert audio["output"] == a_session()["audio"]["output"]
+
+
+def test_the_same_kind_is_merged() -> None:
+    changes = {"audio": {"input": {"turn_detection": {"type": "server_vad", "threshold": 0.9}}}}
+    turns = merge_session(a_session(), changes)["audio"]["input"]["turn_detection"]
+
+    assert turns == {"type": "server_vad", "threshold": 0.9, "create_response": True, "interrupt_response": True}
+
+
+def test_every_field_that_the_library_knows_is_taken() -> None:
+    config = dict(a_session())
+    del config["tracing"]  # ours to say
+
+    check_session(config)
+
+
+@pytest.mark.parametrize("path", ["audio", "audio.input", "audio.output"])
+def test_an_unknown_name_is_named_with_its_place(path: str) -> None:
+    part: dict[str, object] = {"sound": 1}
+    for name in reversed(path.split(".")):
+        part = {name: part}
+
+    with pytest.raises(InvalidSession, match=f"session.{path}.sound"):
+        check_session({"type": "realtime"} | part)
 
 
 def unknown_fields(model: object, path: str = "session") -> list[str]:

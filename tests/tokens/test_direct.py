@@ -142,6 +142,20 @@ async def test_what_surely_was_not_minted_counts_against_nothing(
     assert (await issue(program, idempotency_key="k-1"))[0] == 200
 
 
+async def test_what_may_have_been_minted_counts_and_its_idempotency_key_is_spent(
+    program: Program, upstream: FakeUpstream, alice: User
+) -> None:
+    await Policy.objects.acreate(user=alice, secrets_a_day=2)
+    upstream.mint_answer = web.Response(status=503)
+    assert (await issue(program, idempotency_key="k-1"))[0] == 502
+    upstream.mint_answer = None
+    status, answer = await issue(program, idempotency_key="k-1")
+
+    assert (status, answer["code"]) == (409, "already_minted")
+    assert (await QuotaCounter.objects.aget()).used == 1
+    assert len(upstream.minted) == 1
+
+
 async def test_an_upstream_that_is_not_there_is_told_with_what_to_do(program: Program, settings: Settings) -> None:
     settings.UPSTREAM_BASE_URL = "http://127.0.0.1:1/v1"
     status, body = await issue(program)

@@ -154,13 +154,47 @@ def test_a_session_of_one_s_own_needs_the_right_to_it(alices_client: Client, ali
         {"type": "realtime", "api_base": "https://evil.example"},
         {"type": "realtime", "audio": {"output": {"voice": 7}}},
         {"type": "realtime", "audio": 7},
+        {"type": "realtime", "audio": None},
+        {"type": "realtime", "audio": {"type": "x"}},
+        {"type": "realtime", "audio": {"input": {"type": "x"}}},
+        {"type": "realtime", "audio": {"output": {"type": "x"}}},
+        {"type": "realtime", "audio": {"output": {"api_base": "https://evil.example"}}},
+        {"type": "realtime", "audio": {"output": 7}},
+        {"type": "realtime", "audio": {"output": {"voice": ""}}},
+        {"type": "realtime", "audio": {"output": {"voice": "v" * 41}}},
+        {"type": "realtime", "audio": {"output": {"voice": "ma rin"}}},
         {"type": "realtime", "model": 7},
+        {"type": "realtime", "model": None},
+        {"type": "realtime", "model": ""},
+        {"type": "realtime", "model": "m" * 81},
+        {"type": "realtime", "model": "gpt\n"},
+        {"type": "realtime", "model": "m\u00f6del"},
     ],
 )
-def test_a_session_of_another_shape_is_refused(alices_client: Client, session: object) -> None:
+def test_a_session_of_another_shape_is_refused(alices_client: Client, alice: User, session: object) -> None:
+    Policy.objects.create(user=alice, own_session=True)
     status, answer = post(alices_client, {"session": session}, UPSTREAM_URL)
 
     assert (status, answer["error"]["code"]) == (400, "invalid_session_config")  # type: ignore[index]
+    assert Issuance.objects.values_list("status", "error_code").get() == ("denied", "invalid_session_config")
+
+
+@pytest.mark.parametrize("seconds", [{}, {"seconds": 60}])
+def test_the_expiry_holds_no_other_field(alices_client: Client, seconds: dict[str, int]) -> None:
+    expiry = {"anchor": "created_at", "minutes": 1} | seconds
+    status, answer = post(alices_client, {"expires_after": expiry}, UPSTREAM_URL)
+
+    assert (status, answer["error"]["code"]) == (400, "unknown_field")  # type: ignore[index]
+    assert "'minutes'" in answer["error"]["message"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("output", [{"speed": 1.5}, {"format": {"type": "audio/pcmu"}}, {"voice": "cedar", "speed": 1}])
+def test_of_the_sound_only_the_voice_is_anybody_s_to_choose(alices_client: Client, output: dict[str, object]) -> None:
+    session = {"type": "realtime", "audio": {"output": output}}
+    status, answer = post(alices_client, {"session": session}, UPSTREAM_URL)
+
+    assert (status, answer["error"]["code"]) == (403, "policy_denied")  # type: ignore[index]
+    assert not Issuance.objects.filter(status="issued").exists()
 
 
 @pytest.mark.parametrize("body", [{"model": "gpt-realtime-2.1"}, {"type": "realtime"}])
