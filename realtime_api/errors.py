@@ -38,7 +38,8 @@ class CodedError(Exception):
 class UpstreamError(CodedError):
     """The upstream did not do what was asked of it.
 
-    fate_unknown: the request may have been carried out, so it must not be repeated.
+    fate_unknown: the request may have been carried out, so it must not be repeated. call_id: of a call that it made
+    all the same.
     """
 
     code = "openai_api_unavailable"
@@ -47,6 +48,7 @@ class UpstreamError(CodedError):
     default_message = "The Realtime API is temporarily unavailable."
     suggested_action = "Retry with exponential backoff."
     fate_unknown: ClassVar[bool] = False
+    call_id: str = ""
 
 
 class UpstreamUnreachable(UpstreamError):
@@ -62,12 +64,11 @@ class UpstreamBroken(UpstreamError):
 
 
 class UpstreamBadAnswer(UpstreamError):
-    """The upstream answered something that is not the protocol's. call_id: of the call that it made all the same."""
+    """The upstream answered something that is not the protocol's."""
 
     code = "upstream_bad_response"
     default_message = "The voice service gave an answer that could not be understood."
     fate_unknown = True
-    call_id: str = ""
 
 
 class UpstreamTlsFailed(UpstreamError):
@@ -142,7 +143,8 @@ class UpstreamRefusedRequest(UpstreamError):
     suggested_action = "Validate the model, the session type and the session parameters."
 
     def __init__(self, message: str, *, upstream_status: int, upstream_code: str = "") -> None:
-        super().__init__(message, upstream_status=upstream_status)
+        context = {"upstreamCode": upstream_code} if upstream_code else None
+        super().__init__(message, upstream_status=upstream_status, context=context)
         self.upstream_code = upstream_code
 
 

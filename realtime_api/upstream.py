@@ -10,14 +10,19 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
 import requests
+from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 from realtime_api import errors
 from realtime_api.client_secrets import has_form
+from realtime_api.cut_off import CutOff, open_session
+from realtime_api.masking import mask_secrets
 from realtime_api.sdp import check_answer
 from realtime_api.session import SessionConfig
 
@@ -29,7 +34,7 @@ LAST_EXPIRY: Final = 4_102_444_800  # the year 2100; a later one is no time that
 RETRY_AFTER_S: Final = (1, 120)
 # What the upstream says about the caller's request keeps its status; everything else is ours to explain.
 CALLERS_FAULTS: Final = frozenset({400, 404, 409, 413, 422})
-SECRET_IN_TEXT: Final = re.compile(r"\b(?:sk|ek)[-_][A-Za-z0-9_\-*.]{4,}|\b(?:org|proj)[-_][A-Za-z0-9]{6,}")
+ERROR_CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -152,38 +157,33 @@ async def hang_up(http: aiohttp.ClientSession, upstream: Upstream, call_id: str)
 
 def hang_up_sync(upstream: Upstream, call_id: str) -> bool:
     """Do as `hang_up`, for code that is synchronous."""
-    deadline = time.monotonic() + upstream.deadline_s
-    try:
-        with requests.Session() as http:
-            http.trust_env = False
+    url = f"{upstream.base_url}/realtime/calls/{call_id}/hangup"
+    timeout = (min(CONNECT_TIMEOUT_S, upstream.deadline_s), upstream.deadline_s)
+    with CutOff(upstream.deadline_s) as cut_off, open_session(cut_off) as http:
+        try:
             with http.post(
-                f"{upstream.base_url}/realtime/calls/{call_id}/hangup",
-                headers=upstream.headers(),
-                timeout=(CONNECT_TIMEOUT_S, upstream.deadline_s),
-                allow_redirects=False,
-                stream=True,
+                url, headers=upstream.headers(), timeout=timeout, allow_redirects=False, stream=True
             ) as answer:
                 is_over = answer.ok or answer.status_code == HTTPStatus.NOT_FOUND
-                body = b"" if is_over else _read_until(answer, deadline)
+                body = b"" if is_over else answer.raw.read(MAX_ANSWER_BYTES, decode_content=False)
+                if cut_off.happened:  # to the reader it looks like the body's end
+                    raise errors.UpstreamTimeout()
                 return _read_hang_up(answer.status_code, answer.headers, body)
-    except requests.exceptions.SSLError as exc:
-        raise errors.UpstreamTlsFailed() from exc
-    except (requests.exceptions.Timeout, TimeoutError) as exc:
-        raise errors.UpstreamTimeout() from exc
-    except requests.exceptions.RequestException as exc:
-        raise errors.UpstreamUnreachable() from exc
+        except (requests.RequestException, OSError, HTTPError) as exc:
+            raise _sync_error(exc, cut_off) from exc
 
 
-def _read_until(answer: requests.Response, deadline: float) -> bytes:
-    """Read an answer's beginning, in pieces, so that a drip of bytes cannot stretch the deadline."""
-    body = b""
-    for chunk in answer.iter_content(1_024):
-        body += chunk
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        if len(body) > MAX_ANSWER_BYTES:
-            break
-    return body
+def _sync_error(exc: Exception, cut_off: CutOff) -> errors.UpstreamError:
+    if cut_off.happened:
+        return errors.UpstreamTimeout()
+    if isinstance(exc, requests.exceptions.SSLError):
+        return errors.UpstreamTlsFailed()
+    if isinstance(exc, requests.exceptions.ConnectTimeout):
+        return errors.UpstreamConnectTimeout()
+    if isinstance(exc, requests.exceptions.Timeout | ReadTimeoutError):
+        return errors.UpstreamTimeout()
+    reason = getattr(exc.args[0] if exc.args else None, "reason", None)
+    return errors.UpstreamUnreachable() if isinstance(reason, NewConnectionError) else errors.UpstreamBroken()
 
 
 async def _post(
@@ -194,23 +194,35 @@ async def _post(
     data: aiohttp.FormData | bytes | None,
     headers: dict[str, str],
 ) -> tuple[int, Mapping[str, str], bytes]:
-    """Post once. The deadline covers connecting, the headers and the whole body together."""
+    """Post once. The deadline covers connecting, the headers and the whole body together.
+
+    The error of a call that was made and whose answer broke off all the same holds the call's id.
+    """
     timeout = aiohttp.ClientTimeout(total=upstream.deadline_s, sock_connect=CONNECT_TIMEOUT_S)
+    call_id = ""
     try:
         async with http.post(
             upstream.base_url + path, data=data, headers=headers, timeout=timeout, allow_redirects=False
         ) as answer:
+            call_id = _call_id(answer.headers) if answer.status == HTTPStatus.CREATED else ""
             return answer.status, answer.headers, await _read_capped(answer.content)
-    except aiohttp.ConnectionTimeoutError as exc:
-        raise errors.UpstreamConnectTimeout() from exc
-    except TimeoutError as exc:
-        raise errors.UpstreamTimeout() from exc
-    except (aiohttp.ClientConnectorSSLError, aiohttp.ClientConnectorCertificateError) as exc:
-        raise errors.UpstreamTlsFailed() from exc
-    except aiohttp.ClientConnectorError as exc:
-        raise errors.UpstreamUnreachable() from exc
-    except aiohttp.ClientError as exc:
-        raise errors.UpstreamBroken() from exc
+    except errors.UpstreamError as exc:
+        exc.call_id = call_id
+        raise
+    except (TimeoutError, aiohttp.ClientError) as exc:
+        error = _async_error(exc)
+        error.call_id = call_id
+        raise error from exc
+
+
+def _async_error(exc: Exception) -> errors.UpstreamError:
+    if isinstance(exc, aiohttp.ConnectionTimeoutError):
+        return errors.UpstreamConnectTimeout()
+    if isinstance(exc, TimeoutError):
+        return errors.UpstreamTimeout()
+    if isinstance(exc, aiohttp.ClientConnectorSSLError | aiohttp.ClientConnectorCertificateError):
+        return errors.UpstreamTlsFailed()
+    return errors.UpstreamUnreachable() if isinstance(exc, aiohttp.ClientConnectorError) else errors.UpstreamBroken()
 
 
 async def _read_capped(content: aiohttp.StreamReader) -> bytes:
@@ -223,16 +235,21 @@ async def _read_capped(content: aiohttp.StreamReader) -> bytes:
 
 
 def _read_created_call(headers: Mapping[str, str], body: bytes) -> CreatedCall:
-    location = CALL_LOCATION.fullmatch(headers.get("Location", "")[:1_000])
-    if location is None:
+    call_id = _call_id(headers)
+    if not call_id:
         raise errors.UpstreamBadAnswer("The voice service answered without a usable call id.", upstream_status=201)
     try:
         answer_sdp = check_answer(body)
     except errors.InvalidSdp as exc:
         error = errors.UpstreamBadAnswer("The voice service's answer is not SDP.", upstream_status=201)
-        error.call_id = location[1]
+        error.call_id = call_id
         raise error from exc
-    return CreatedCall(location[1], answer_sdp, headers.get("x-request-id", "")[:128])
+    return CreatedCall(call_id, answer_sdp, headers.get("x-request-id", "")[:128])
+
+
+def _call_id(headers: Mapping[str, str]) -> str:
+    location = CALL_LOCATION.fullmatch(headers.get("Location", "")[:1_000])
+    return location[1] if location else ""
 
 
 def _read_minted_secret(headers: Mapping[str, str], body: bytes) -> MintedSecret:
@@ -286,11 +303,23 @@ def _read_error(body: bytes) -> tuple[str, str]:
         message, code = str(error.get("message") or ""), str(error.get("code") or "")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "", ""
-    return SECRET_IN_TEXT.sub("[removed]", message)[:500], code[:64]
+    return mask_secrets(message)[:500], code if ERROR_CODE.fullmatch(code) and mask_secrets(code) == code else ""
 
 
 def _retry_after_ms(headers: Mapping[str, str]) -> int:
-    raw_seconds = headers.get("Retry-After", "")
-    seconds = int(raw_seconds) if raw_seconds.isascii() and raw_seconds.isdigit() and len(raw_seconds) < 10 else 1
+    raw_wait = headers.get("Retry-After", "")
     low, high = RETRY_AFTER_S
+    if raw_wait.isascii() and raw_wait.isdigit():
+        seconds = int(raw_wait) if len(raw_wait) < 10 else high
+    else:
+        seconds = _seconds_until(raw_wait)
     return min(max(seconds, low), high) * 1000
+
+
+def _seconds_until(raw_date: str) -> int:
+    """Return how long it is until an HTTP date; 0 for a text that is none."""
+    try:
+        date = parsedate_to_datetime(raw_date[:64])
+        return int((date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    except (ValueError, OverflowError):
+        return 0

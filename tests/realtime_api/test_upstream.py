@@ -1,9 +1,14 @@
 """What an answer of the upstream that is no success becomes."""
 
 import asyncio
+import contextlib
 import json
 import socket
+import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import aiohttp
 import pytest
@@ -58,12 +63,48 @@ def test_the_server_s_own_key_trouble_says_nothing_of_the_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "secret", ["sk-proj-abc_DEF-123456", "ek_0123456789abcdef", "org-AbCdEf123456", "sk-1234***89"]
+    "secret",
+    [
+        "sk-proj-abc_DEF-123456",
+        "ek_0123456789abcdef",
+        "org-AbCdEf123456",
+        "sk-1234***89",
+        "sk-ant-api03-AbC_123",
+        "vak_0123456789",
+        "gsk_AbCdEf0123456789",
+        "xai-AbCdEf0123456789",
+        "hf_AbCdEf0123456789",
+        "AIzaSyA0123456789abcdefghijklmnopqrstuv",
+        "AKIAIOSFODNN7EXAMPLE",
+        "ghp_0123456789abcdef",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
+        "0123456789abcdef0123456789ABCDEF",
+    ],
 )
 def test_secrets_and_account_names_are_taken_out_of_the_message(secret: str) -> None:
     error = failure(400, {}, envelope(f"Bad value {secret} here."))
 
     assert error.message == "Bad value [removed] here."
+
+
+def test_what_follows_bearer_is_taken_out_whatever_it_is() -> None:
+    assert failure(400, {}, envelope("Got 'Bearer hunter2hunter2'.")).message == "Got 'Bearer [removed]'."
+
+
+@pytest.mark.parametrize(
+    "words", ["invalid_value in session.audio", "sess_0123456789abcdef0123456789abcdef", "task-12"]
+)
+def test_plain_words_and_ids_stay(words: str) -> None:
+    assert failure(400, {}, envelope(words)).message == words
+
+
+@pytest.mark.parametrize(("code", "kept"), [("invalid_value", "invalid_value"), ("sk-proj-1234", ""), ("a b", "")])
+def test_the_upstream_s_code_is_kept_if_it_is_one(code: str, kept: str) -> None:
+    error = failure(400, {}, envelope("No.", code))
+
+    assert isinstance(error, errors.UpstreamRefusedRequest)
+    assert error.upstream_code == kept
+    assert error.context == ({"upstreamCode": kept} if kept else {})
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"error": null}', b'{"error": "x"}', b"[" * 100_000])
@@ -73,10 +114,28 @@ def test_a_body_that_is_not_the_envelope_is_no_trouble(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("header", "waits_ms"),
-    [("7", 7_000), ("0", 1_000), ("99999", 120_000), ("soon", 1_000), ("", 1_000), ("-5", 1_000)],
+    [
+        ("7", 7_000),
+        ("0", 1_000),
+        ("99999", 120_000),
+        ("9" * 400, 120_000),
+        ("1e9", 1_000),
+        ("soon", 1_000),
+        ("", 1_000),
+        ("-5", 1_000),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 1_000),
+        ("Wed, 21 Oct 2099 07:28:00 GMT", 120_000),
+        ("Wed, 99 Oct 2099 07:28:00 GMT", 1_000),
+    ],
 )
 def test_the_time_to_wait_is_kept_within_reason(header: str, waits_ms: int) -> None:
     assert failure(429, {"Retry-After": header}, b"").retry_after_ms == waits_ms
+
+
+def test_a_date_to_wait_for_is_understood() -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+
+    assert 25_000 <= (failure(429, {"Retry-After": date}, b"").retry_after_ms or 0) <= 30_000
 
 
 @pytest.fixture
@@ -146,6 +205,96 @@ async def test_a_drip_of_bytes_does_not_stretch_the_deadline(http: aiohttp.Clien
     async with asyncio.timeout(2):
         with pytest.raises(errors.UpstreamTimeout):
             await make_call(http, upstream)
+
+
+def raw_server(answer: Callable[[socket.socket], None]) -> tuple[socket.socket, threading.Thread]:
+    """Start a server for one connection on loopback that reads the request's beginning and answers as it likes."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve_one() -> None:
+        connected, _ = listener.accept()
+        with connected, contextlib.suppress(OSError):
+            connected.recv(65_536)
+            answer(connected)
+
+    thread = threading.Thread(target=serve_one)
+    thread.start()
+    return listener, thread
+
+
+def drip_header(connected: socket.socket) -> None:
+    connected.sendall(b"HTTP/1.1 200 OK\r\nX-Drip: ")
+    for _ in range(200):
+        connected.sendall(b"x")
+        time.sleep(0.05)
+
+
+def drip_body(connected: socket.socket) -> None:
+    connected.sendall(b"HTTP/1.1 500 Oh\r\nContent-Length: 1000\r\n\r\n")
+    for _ in range(200):
+        connected.sendall(b"x")
+        time.sleep(0.05)
+
+
+def say_nothing(connected: socket.socket) -> None:
+    connected.recv(1)
+
+
+@pytest.mark.parametrize("answer", [drip_header, drip_body, say_nothing])
+@pytest.mark.parametrize("in_sync", [True, False])
+async def test_no_drip_of_header_or_body_stretches_a_hang_up(
+    http: aiohttp.ClientSession, answer: Callable[[socket.socket], None], in_sync: bool
+) -> None:
+    listener, thread = raw_server(answer)
+    with listener:
+        upstream = Upstream(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", "sk-server", deadline_s=0.5)
+        began = time.monotonic()
+        work = asyncio.to_thread(hang_up_sync, upstream, "rtc_1") if in_sync else hang_up(http, upstream, "rtc_1")
+        with pytest.raises(errors.UpstreamTimeout):
+            await work
+        assert time.monotonic() - began < 3
+        await asyncio.to_thread(thread.join, 5)
+        assert not thread.is_alive(), "the connection is still open"
+
+
+def test_a_tls_connection_that_drips_is_cut_too() -> None:
+    listener, thread = raw_server(drip_header)  # no TLS: the handshake waits for the rest of a record
+    with listener:
+        upstream = Upstream(f"https://127.0.0.1:{listener.getsockname()[1]}/v1", "sk-server", deadline_s=0.5)
+        with pytest.raises(errors.UpstreamError):
+            hang_up_sync(upstream, "rtc_1")
+        thread.join(5)
+
+
+async def test_a_call_whose_answer_breaks_off_is_known_by_its_id(http: aiohttp.ClientSession, serve: Serve) -> None:
+    async def break_off(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=201, headers={"Location": "/v1/realtime/calls/rtc_7"})
+        response.content_length = 1_000
+        await response.prepare(request)
+        await response.write(b"v=0")
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=201, headers={"Location": "/v1/realtime/calls/rtc_7"})
+        await response.prepare(request)
+        while True:
+            await response.write(b"v")
+            await asyncio.sleep(0.05)
+
+    async def flood(request: web.Request) -> web.Response:
+        headers = {"Location": "/v1/realtime/calls/rtc_7"}
+        return web.Response(status=201, body=b"x" * (MAX_ANSWER_BYTES + 1), headers=headers)
+
+    for handler, kind in (
+        (break_off, errors.UpstreamBroken),
+        (drip, errors.UpstreamTimeout),
+        (flood, errors.UpstreamBadAnswer),
+    ):
+        with pytest.raises(kind) as caught:
+            await make_call(http, await serve(handler))
+        assert caught.value.call_id == "rtc_7"
 
 
 async def test_an_endless_answer_is_given_up(http: aiohttp.ClientSession, serve: Serve) -> None:
