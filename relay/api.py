@@ -8,7 +8,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from realtime_api.errors import CodedError
 from relay import exceptions
@@ -16,7 +15,9 @@ from relay.models import Call
 from relay.serializers import CallEventSerializer
 from relay.services import end_call, note_seen, record_refusal, relay_to_the_end
 from tokens.authentication import bearer_of
+from tokens.models import Scope
 from tokens.requester import Requester, check_origin, is_allowed_origin, printable, requester_of
+from tokens.rest import OwnView, actor_of, owner_of
 from voiceagent.errors import allow_methods, error_response
 
 # What the browser SDK sends along; a page on another allowed origin asks for these first.
@@ -43,7 +44,12 @@ async def _answer(request: HttpRequest, requester: Requester) -> HttpResponse:
         check_origin(request, requester)
         return _preflight()
     await _check_envelope(request, requester)
-    created = await relay_to_the_end(unverified_secret=bearer_of(request), raw_offer=request.body, requester=requester)
+    created = await relay_to_the_end(
+        unverified_secret=bearer_of(request),
+        raw_offer=request.body,
+        requester=requester,
+        asked_model=request.GET.get("model", ""),
+    )
     response = HttpResponse(created.answer_sdp, content_type="application/sdp", status=HTTPStatus.CREATED)
     response["Location"] = f"/v1/realtime/calls/{created.call_id}"
     return response
@@ -77,11 +83,13 @@ def _allow_origin(request: HttpRequest, response: HttpResponse, origin: str) -> 
     return response
 
 
-class OwnCallView(APIView):
-    """Base of routes that concern one call of the signed-in user."""
+class OwnCallView(OwnView):
+    """Base of routes that concern one call of whoever asks: by session, or by a key with the scope `control`."""
+
+    required_scope = Scope.CONTROL
 
     def own_call(self, request: Request, call_id: str) -> Call:
-        call = Call.objects.filter(upstream_id=call_id, user_id=request.user.pk or 0).first()
+        call = Call.objects.filter(upstream_id=call_id, user=owner_of(request)).first()
         if call is None:
             raise exceptions.UnknownCall()
         return call
@@ -98,9 +106,7 @@ class CallEventsView(OwnCallView):
         if report.is_alive:
             note_seen(call)
         else:
-            end_call(
-                call, reason=report.end_reason, actor=f"user:{request.user.pk}", detail=printable(report.end_detail)
-            )
+            end_call(call, reason=report.end_reason, actor=actor_of(request), detail=printable(report.end_detail))
         call.refresh_from_db()
         return Response({"state": call.state, "endReason": call.end_reason or None})
 
@@ -110,5 +116,5 @@ class HangUpView(OwnCallView):
 
     def post(self, request: Request, call_id: str) -> HttpResponse:
         call = self.own_call(request, call_id)
-        end_call(call, reason=Call.EndReason.HUNG_UP, actor=f"user:{request.user.pk}")
+        end_call(call, reason=Call.EndReason.HUNG_UP, actor=actor_of(request))
         return HttpResponse(status=HTTPStatus.OK)

@@ -28,6 +28,14 @@ class ClientSecretUsed(RelayError):
     suggested_action = "Request a new client secret for each call."
 
 
+class OtherModel(RelayError):
+    code = "invalid_session_config"
+    title = "The session can't be set up like this"
+    status = 400
+    default_message = "The client secret was issued for another model than the address names."
+    suggested_action = "Leave ?model= out: the client secret decides."
+
+
 class TooManyCalls(RelayError):
     code = "too_many_calls"
     title = "You are already in a call"

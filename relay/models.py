@@ -1,13 +1,13 @@
 """A call: one live connection that we relayed, from the request for it to its end."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models
 from django.db.models import Q
 
-from relay.constants import DETAIL_CHARS
+from relay.constants import DETAIL_CHARS, HANG_UP_GRACE_S, HANG_UP_RETRY_S
 
 
 class CallQuerySet(models.QuerySet["Call"]):
@@ -21,10 +21,15 @@ class CallQuerySet(models.QuerySet["Call"]):
         """Return live calls whose page used to report and stopped; pages that never do are left alone."""
         return self.filter(state=Call.State.LIVE, last_seen_at__lt=moment)
 
-    def to_hang_up(self, *, ended_after: datetime, ended_before: datetime) -> "CallQuerySet":
-        """Return calls that ended between two moments and that the upstream has not yet been told to end."""
-        ended = self.filter(state=Call.State.ENDED, ended_at__gt=ended_after, ended_at__lt=ended_before)
-        return ended.filter(hung_up_at=None).exclude(upstream_id=None)
+    def to_hang_up(self, now: datetime) -> "CallQuerySet":
+        """Return calls that ended lately, that the upstream has not yet been told of, and whose next try is due."""
+        ended = self.filter(
+            state=Call.State.ENDED,
+            ended_at__gt=now - timedelta(seconds=HANG_UP_RETRY_S),
+            ended_at__lt=now - timedelta(seconds=HANG_UP_GRACE_S),
+        )
+        is_due = Q(hang_up_again_at=None) | Q(hang_up_again_at__lte=now)
+        return ended.filter(is_due, hung_up_at=None).exclude(upstream_id=None)
 
 
 def end_reasons() -> list[tuple[str, str]]:
@@ -72,6 +77,7 @@ class Call(models.Model):
     end_reason = models.CharField(max_length=20, choices=end_reasons, blank=True)
     end_detail = models.CharField(max_length=DETAIL_CHARS, blank=True)
     hung_up_at = models.DateTimeField(null=True)
+    hang_up_again_at = models.DateTimeField(null=True)  # not before; None: at once
 
     objects = CallQuerySet.as_manager()
 

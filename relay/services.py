@@ -13,11 +13,16 @@ from audit.actions import Action
 from audit.services import durable_record, record_event
 from realtime_api import upstream as realtime_upstream
 from realtime_api.client_secrets import has_form
-from realtime_api.errors import CodedError, UpstreamBadAnswer, UpstreamError, UpstreamUnreachable
+from realtime_api.errors import CodedError, UpstreamError, UpstreamUnreachable
 from realtime_api.sdp import check_offer
 from realtime_api.upstream import CreatedCall
 from relay import exceptions
-from relay.constants import HANG_UP_GRACE_S, HANG_UP_RETRY_S, HEARTBEAT_TIMEOUT_S, REQUEST_TIMEOUT_S
+from relay.constants import (
+    HANG_UP_LONGEST_WAIT_S,
+    HANG_UPS_A_SWEEP,
+    HEARTBEAT_TIMEOUT_S,
+    REQUEST_TIMEOUT_S,
+)
 from relay.models import Call
 from tokens.limits import check_rate
 from tokens.models import Issuance, Kind
@@ -30,8 +35,10 @@ from voiceagent.upstream import configured_upstream, safety_identifier, upstream
 logger = logging.getLogger(__name__)
 
 
-async def relay_offer(*, unverified_secret: str, raw_offer: bytes, requester: Requester) -> CreatedCall:
-    """Make a call upstream for the holder of a client secret.
+async def relay_offer(
+    *, unverified_secret: str, raw_offer: bytes, requester: Requester, asked_model: str = ""
+) -> CreatedCall:
+    """Make a call upstream for the holder of a client secret. asked_model: what the address names, if anything.
 
     1. Check the offer's size and grammar. 2. Claim the secret, check what binds it, and write the intent, in
     one durable transaction. 3. Post the offer with the server's key. 4. Write the outcome. Only then answer.
@@ -40,10 +47,10 @@ async def relay_offer(*, unverified_secret: str, raw_offer: bytes, requester: Re
     call: Call | None = None
     try:
         offer_sdp = check_offer(raw_offer)  # (1)
-        call = await sync_to_async(claim)(unverified_secret, requester)  # (2)
+        call = await sync_to_async(claim)(unverified_secret, requester, asked_model)  # (2)
         created = await _create_upstream(call, offer_sdp, unverified_secret)  # (3)
     except CodedError as exc:
-        if isinstance(exc, UpstreamBadAnswer) and exc.call_id:
+        if isinstance(exc, UpstreamError) and exc.call_id:
             await _hang_up_unrecorded(exc.call_id)
         if call is None:
             await sync_to_async(record_refusal)(requester, error=exc)
@@ -71,10 +78,14 @@ async def _hang_up_unrecorded(call_id: str) -> None:
         logger.error("hang-up failed call_id=%s code=%s", call_id, exc.code)
 
 
-async def relay_to_the_end(*, unverified_secret: str, raw_offer: bytes, requester: Requester) -> CreatedCall:
+async def relay_to_the_end(
+    *, unverified_secret: str, raw_offer: bytes, requester: Requester, asked_model: str = ""
+) -> CreatedCall:
     """Do as `relay_offer`, and when the client leaves meanwhile, finish the record and end the half-made call."""
     work = asyncio.create_task(
-        relay_offer(unverified_secret=unverified_secret, raw_offer=raw_offer, requester=requester)
+        relay_offer(
+            unverified_secret=unverified_secret, raw_offer=raw_offer, requester=requester, asked_model=asked_model
+        )
     )
     try:
         return await asyncio.shield(work)
@@ -92,18 +103,18 @@ async def _end_abandoned(work: "asyncio.Task[CreatedCall]") -> None:
     await sync_to_async(end_call)(call, reason=Call.EndReason.CLIENT_GONE, actor="server")
 
 
-def claim(unverified_secret: str, requester: Requester) -> Call:
+def claim(unverified_secret: str, requester: Requester, asked_model: str = "") -> Call:
     """Use up the client secret and write the call's intent, both or neither.
 
-    A caller over the limit of calls at once keeps the secret. Raises EphemeralKeyExpired, ClientSecretUsed,
-    TooManyCalls, RateLimited.
+    A caller over the limit of calls at once, or who asks for another model, keeps the secret. Raises
+    EphemeralKeyExpired, ClientSecretUsed, OtherModel, TooManyCalls, RateLimited.
     """
     check_rate("relay", key=requester.address_key, rate=settings.RELAY_RATE)
     if not has_form(unverified_secret):
         raise exceptions.EphemeralKeyExpired()
     now = timezone.now()
     with durable_record():
-        issuance = _claim_issuance(secret_digest(unverified_secret), requester, now)
+        issuance = _claim_issuance(secret_digest(unverified_secret), requester, asked_model, now)
         assert issuance.user is not None  # a secret without a user is not bound to anybody
         allowance = allowance_of(issuance.user, issuance.api_key)
         allowance.check_origin(requester.origin)
@@ -124,12 +135,14 @@ def claim(unverified_secret: str, requester: Requester) -> Call:
     return call
 
 
-def _claim_issuance(digest: str, requester: Requester, now: datetime) -> Issuance:
+def _claim_issuance(digest: str, requester: Requester, asked_model: str, now: datetime) -> Issuance:
     issuance = (
         Issuance.objects.select_related("user", "api_key", "agent_version__agent").filter(secret_digest=digest).first()
     )
-    if issuance is None or not _is_bound_to(issuance, requester):
+    if issuance is None or not _is_bound_to(issuance, requester) or not _is_still_granted(issuance, now):
         raise exceptions.EphemeralKeyExpired()
+    if asked_model and asked_model != issuance.model:
+        raise exceptions.OtherModel()
     if not Issuance.objects.claim(secret_digest=digest, now=now):
         issuance.refresh_from_db(fields=["first_used_at"])  # somebody with the same secret was quicker
         raise exceptions.ClientSecretUsed() if issuance.first_used_at else exceptions.EphemeralKeyExpired()
@@ -138,11 +151,18 @@ def _claim_issuance(digest: str, requester: Requester, now: datetime) -> Issuanc
 
 def _is_bound_to(issuance: Issuance, requester: Requester) -> bool:
     """Tell whether the secret is this caller's: its user is active, and neither origin nor session is another's."""
-    if issuance.user is None or not issuance.user.is_active or issuance.agent_version is None:
+    if issuance.user is None or not issuance.user.is_active:
         return False
     if issuance.origin and issuance.origin != requester.origin:
         return False
     return requester.user is None or requester.user.pk == issuance.user.pk
+
+
+def _is_still_granted(issuance: Issuance, now: datetime) -> bool:
+    """Tell whether what the secret was issued for still stands: the key that asked for it, and the agent."""
+    key, version = issuance.api_key, issuance.agent_version
+    is_key_good = key is None or (key.enabled and key.revoked_at is None and key.expires_at > now)
+    return is_key_good and version is not None and version.agent.enabled
 
 
 def _make_room(user: User, allowance: Allowance, now: datetime) -> None:
@@ -260,12 +280,18 @@ def sweep_calls(now: datetime) -> int:
         ended += end_call(call, reason=Call.EndReason.PAGE_LOST, actor="worker")
     for call in Call.objects.filter(state=Call.State.LIVE, deadline_at__lt=now):
         ended += end_call(call, reason=Call.EndReason.TIME_LIMIT, actor="worker")
-    for call in Call.objects.to_hang_up(
-        ended_after=now - timedelta(seconds=HANG_UP_RETRY_S), ended_before=now - timedelta(seconds=HANG_UP_GRACE_S)
-    ):
-        hang_up_upstream(call)
+    due = Call.objects.to_hang_up(now).order_by("ended_at")
+    for call in due[:HANG_UPS_A_SWEEP]:
+        if due.filter(pk=call.pk).update(hang_up_again_at=_next_try(call, now)):  # else another worker does it
+            hang_up_upstream(call)
     _close_lost_requests(now)
     return ended
+
+
+def _next_try(call: Call, now: datetime) -> datetime:
+    """Return when a hang-up that fails is tried again: each time as long as the call has been over, doubling so."""
+    assert call.ended_at is not None  # an ended call has an end
+    return now + min(now - call.ended_at, timedelta(seconds=HANG_UP_LONGEST_WAIT_S))
 
 
 def _close_lost_requests(now: datetime) -> None:

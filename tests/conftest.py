@@ -129,7 +129,7 @@ async def upstream(settings: Settings, answer_sdp: str) -> AsyncIterator[FakeUps
     async def create_call(request: web.Request) -> web.StreamResponse:
         form = await request.post() if request.content_type.startswith("multipart/") else {"sdp": await request.text()}
         asked = {name: _text(part) for name, part in form.items()}
-        fake.requests.append(asked | {"authorization": request.headers["Authorization"]})
+        fake.requests.append(asked | {"authorization": request.headers["Authorization"], "path": request.path_qs})
         fake.asked.set()
         await fake.held.wait()
         location = {"Location": f"/v1/realtime/calls/rtc_{len(fake.requests)}"}

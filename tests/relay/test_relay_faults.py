@@ -22,6 +22,7 @@ from relay import services
 from relay.models import Call
 from tests.conftest import ORIGIN, FakeUpstream
 from tests.relay.test_relay_offer import EVENTS_URL, URL, code, issue, offer, report
+from tokens.key_services import NewKey, create_api_key
 from tokens.requester import Requester
 from voiceagent.upstream import safety_identifier
 
@@ -67,6 +68,17 @@ async def test_a_call_with_an_answer_that_is_no_sdp_is_hung_up(
     assert code(response) == (502, "upstream_bad_response")
     assert upstream.hung_up == ["rtc_9"]
     assert (await Call.objects.aget()).state == "unknown"
+
+
+async def test_a_call_whose_answer_cannot_be_read_to_its_end_is_hung_up(
+    alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str
+) -> None:
+    headers = {"Location": "/v1/realtime/calls/rtc_9"}
+    upstream.answer = web.Response(status=201, body=b"x" * 300_000, headers=headers)
+    response = await offer(alices_page, await issue(alices_page), offer_sdp)
+
+    assert code(response) == (502, "upstream_bad_response")
+    assert upstream.hung_up == ["rtc_9"]
 
 
 async def test_a_client_that_leaves_meanwhile_leaves_no_call_behind(
@@ -200,6 +212,40 @@ async def test_its_owner_hangs_up(alices_page: AsyncClient, upstream: FakeUpstre
     assert upstream.hung_up == ["rtc_1"]
     assert (await Call.objects.aget()).end_reason == "hung_up"
     assert await AuditEvent.objects.filter(action="call.ended", code="hung_up").acount() == 1
+
+
+async def test_a_key_that_may_control_hangs_up_and_another_may_not(
+    alices_page: AsyncClient, alice: User, upstream: FakeUpstream, offer_sdp: str
+) -> None:
+    await offer(alices_page, await issue(alices_page), offer_sdp)
+
+    async def hang_up(client: AsyncClient, key: str) -> Any:
+        return await client.post("/v1/realtime/calls/rtc_1/hangup", headers={"authorization": f"Bearer {key}"})
+
+    async def key_for(scope: str) -> NewKey:
+        return await sync_to_async(create_api_key)(
+            alice, name=scope, scopes=[scope], days=1, allowed_networks=[], request_id="req_tests", actor="tests"
+        )
+
+    assert code(await hang_up(AsyncClient(), (await key_for("mint")).value)) == (403, "missing_scope")
+    assert code(await hang_up(alices_page, "vak_wrong")) == (401, "invalid_api_key")  # its cookie does not help
+    assert not upstream.hung_up
+    controller = await key_for("control")
+    assert (await hang_up(AsyncClient(), controller.value)).status_code == 200
+    assert upstream.hung_up == ["rtc_1"]
+    assert (await AuditEvent.objects.aget(action="call.ended")).actor == f"key:{controller.key.pk}"
+
+
+async def test_a_page_s_report_needs_its_csrf_token(
+    alices_page: AsyncClient, alice: User, upstream: FakeUpstream, offer_sdp: str
+) -> None:
+    await offer(alices_page, await issue(alices_page), offer_sdp)
+    browser = AsyncClient(enforce_csrf_checks=True)
+    await browser.aforce_login(alice)
+
+    response = await report(browser, type="ended", reason="user")
+    assert (response.status_code, json.loads(response.content)["code"]) == (403, "csrf_failed")
+    assert (await Call.objects.aget()).state == "live"
 
 
 @pytest.mark.parametrize("call_id", ["%00", "a b", "x" * 200, "..%2f.."])

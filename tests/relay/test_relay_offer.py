@@ -12,11 +12,13 @@ from django.test import AsyncClient
 from django.utils import timezone
 from pytest_django import Settings
 
+from agents.models import Agent
 from audit.models import AuditEvent
 from relay.models import Call
 from relay.services import sweep_calls
-from tests.conftest import ORIGIN, FakeUpstream, session_of
-from tokens.models import Issuance, Policy
+from tests.conftest import ORIGIN, FakeUpstream, close_this_loop_s, session_of
+from tokens.key_services import create_api_key
+from tokens.models import ApiKey, Issuance, Policy
 
 
 class Answer(Protocol):
@@ -178,6 +180,60 @@ async def test_a_disabled_user_s_secret_dies_at_once(
     await User.objects.filter(pk=alice.pk).aupdate(is_active=False)
 
     assert code(await offer(AsyncClient(), secret, offer_sdp)) == (401, "ephemeral_key_expired")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"revoked_at": timezone.now()},
+        {"enabled": False},
+        {"expires_at": timezone.now()},
+    ],
+    ids=["revoked", "switched off", "expired"],
+)
+async def test_a_secret_of_a_key_that_no_longer_counts_makes_no_call(
+    alice: User, assistant: Agent, upstream: FakeUpstream, offer_sdp: str, change: dict[str, object]
+) -> None:
+    made = await sync_to_async(create_api_key)(
+        alice, name="x", scopes=["mint"], days=1, allowed_networks=[], request_id="req_tests", actor="tests"
+    )
+    headers = {"authorization": f"Bearer {made.value}"}
+    answers = [
+        await AsyncClient().post("/api/client-secret", {}, content_type="application/json", headers=headers)
+        for _ in range(2)
+    ]
+    first, second = (answer.json()["value"] for answer in answers)
+    assert (await offer(AsyncClient(), first, offer_sdp)).status_code == 201
+
+    await ApiKey.objects.filter(pk=made.key.pk).aupdate(**change)
+
+    assert code(await offer(AsyncClient(), second, offer_sdp)) == (401, "ephemeral_key_expired")
+    assert len(upstream.requests) == 1
+    await close_this_loop_s()
+
+
+async def test_a_secret_for_an_agent_that_was_switched_off_makes_no_call(
+    alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str
+) -> None:
+    secret = await issue(alices_page)
+    await Agent.objects.aupdate(enabled=False)
+
+    assert code(await offer(alices_page, secret, offer_sdp)) == (401, "ephemeral_key_expired")
+    assert not upstream.requests
+
+
+async def test_the_model_in_the_address_is_checked_and_dropped(
+    alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str
+) -> None:
+    sent = {"origin": ORIGIN, "authorization": f"Bearer {await issue(alices_page)}"}
+
+    async def ask(model: str) -> Answer:
+        return await alices_page.post(f"{URL}?model={model}", offer_sdp, content_type="application/sdp", headers=sent)
+
+    assert code(await ask("gpt-realtime-mini")) == (400, "invalid_session_config")
+    assert not upstream.requests
+    assert (await ask("gpt-realtime-2.1")).status_code == 201  # the secret was kept
+    assert "model=" not in upstream.requests[0]["path"]
 
 
 async def test_a_call_too_many_is_refused_and_keeps_the_secret(

@@ -5,15 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
-from pytest_django import Settings
 
 from audit.models import AuditEvent
+from relay import services
+from relay.constants import HANG_UPS_A_SWEEP
 from relay.management.commands import worker
 from relay.models import Call
 from relay.services import sweep_calls
@@ -57,25 +59,59 @@ def test_a_call_over_its_time_is_ended(alice: User) -> None:
     assert dict(Call.objects.values_list("request_id", "end_reason")) == {"req_long": "time_limit", "req_short": ""}
 
 
+def ended_call(user: User, name: str, ended_at: datetime) -> Call:
+    return Call.objects.create(
+        user=user, upstream_id=name, request_id="req", state="ended", requested_at=ended_at, ended_at=ended_at
+    )
+
+
 @pytest.mark.django_db(transaction=True)
-def test_a_hang_up_that_failed_is_repeated_until_it_is_too_late(alice: User, settings: Settings) -> None:
-    settings.UPSTREAM_BASE_URL = "http://127.0.0.1:1/v1"
-    asked = []
+def test_a_hang_up_that_fails_is_repeated_ever_more_rarely_until_it_is_too_late(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = timezone.now()
+    ended_call(alice, "rtc_1", end)
+    tries: list[int] = []
+    for second in range(0, 1200, 2):
+        monkeypatch.setattr(services, "hang_up_upstream", lambda call, at=second: tries.append(at))
+        sweep_calls(end + timedelta(seconds=second))
+
+    waits = [later - earlier for earlier, later in pairwise(tries)]
+    assert tries[0] <= 4
+    assert waits == sorted(waits)
+    assert max(waits) <= 122
+    assert len(tries) <= 12
+    assert tries[-1] < 600
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hang_up_that_another_worker_is_trying_is_left_to_it(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     now = timezone.now()
-    for minutes in (1, 60):
-        Call.objects.create(
-            user=alice,
-            upstream_id=f"rtc_{minutes}",
-            request_id="req",
-            state="ended",
-            requested_at=now,
-            ended_at=now - timedelta(minutes=minutes),
-        )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("relay.services.hang_up_upstream", lambda call: asked.append(call.upstream_id))
-        sweep_calls(now)
+    ended_call(alice, "rtc_1", now - timedelta(seconds=10))
+    asked: list[str | None] = []
+
+    def ask_while_another_sweeps(call: Call) -> None:
+        asked.append(call.upstream_id)
+        if len(asked) == 1:
+            sweep_calls(now)
+
+    monkeypatch.setattr(services, "hang_up_upstream", ask_while_another_sweeps)
+    sweep_calls(now)
 
     assert asked == ["rtc_1"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_sweep_tries_so_many_hang_ups_and_no_more(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = timezone.now()
+    for number in range(HANG_UPS_A_SWEEP + 5):
+        ended_call(alice, f"rtc_{number}", now - timedelta(seconds=10))
+    asked: list[str | None] = []
+    monkeypatch.setattr(services, "hang_up_upstream", lambda call: asked.append(call.upstream_id))
+    sweep_calls(now)
+    assert len(asked) == HANG_UPS_A_SWEEP
+    sweep_calls(now)
+    assert len(set(asked)) == HANG_UPS_A_SWEEP + 5
 
 
 @pytest.mark.django_db(transaction=True)
