@@ -24,6 +24,8 @@ def _valid(raw_address: str) -> str | None:
     if "%" in raw_address:  # a zone is of one machine, and of any length
         return None
     try:
-        return str(ipaddress.ip_address(raw_address))
+        address = ipaddress.ip_address(raw_address)
     except ValueError:
         return None
+    # A server that listens on IPv6 sees IPv4 callers as ::ffff:192.0.2.1: one address, one spelling.
+    return str(getattr(address, "ipv4_mapped", None) or address)

@@ -19,6 +19,8 @@ from voiceagent.client_ip import client_ip
         (1, "not an address", "192.0.2.1"),
         (1, "2001:db8::1", "2001:db8::1"),
         (1, "2001:DB8:0::1", "2001:db8::1"),  # one address, one spelling: limits are keyed by it
+        (1, "::ffff:198.51.100.7", "198.51.100.7"),
+        (1, "::FFFF:C633:6407", "198.51.100.7"),
     ],
 )
 def test_the_address(settings: Settings, hops: int, forwarded: str, expected: str) -> None:
@@ -30,3 +32,7 @@ def test_the_address(settings: Settings, hops: int, forwarded: str, expected: st
 
 def test_a_unix_socket_has_no_address() -> None:
     assert client_ip(RequestFactory().get("/", REMOTE_ADDR="")) is None
+
+
+def test_a_caller_by_ipv4_at_an_ipv6_socket_is_known_by_the_ipv4_address() -> None:
+    assert client_ip(RequestFactory().get("/", REMOTE_ADDR="::ffff:192.0.2.1")) == "192.0.2.1"

@@ -15,7 +15,7 @@ import pytest
 import requests
 from pytest_django import Settings
 
-from voiceagent.management.commands.up import environment_of
+from voiceagent.management.commands.up import environment_of, shown_host
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 60
@@ -180,3 +180,13 @@ def test_a_process_that_dies_ends_the_others(running: subprocess.Popen[str], env
 
     assert running.returncode != 0
     assert [pid for pid in below if is_alive(pid)] == []
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("127.0.0.1", "localhost"), ("::", "localhost"), ("::1", "[::1]"), ("192.0.2.1", "192.0.2.1"), ("a.example",) * 2],
+)
+def test_the_address_is_one_that_can_be_typed(settings: Settings, host: str, shown: str) -> None:
+    settings.HOST = host
+
+    assert shown_host() == shown

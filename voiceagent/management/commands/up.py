@@ -95,7 +95,9 @@ def environment_of(process: str) -> dict[str, str]:
 
 def shown_host() -> str:
     """Return the host to type: browsers give the microphone to http://localhost, and 127.0.0.1 is it."""
-    return "localhost" if settings.HOST in ("127.0.0.1", *EVERYWHERE) else settings.HOST
+    if settings.HOST in ("127.0.0.1", *EVERYWHERE):
+        return "localhost"
+    return f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
 
 
 def answers(host: str, port: int) -> bool:
