@@ -1,10 +1,14 @@
-"""History as a file, row by row, so that a million rows need no more memory than one."""
+"""History as a file, in chunks, so that a million rows need no more memory than some thousands.
+
+Asynchronous, because an ASGI server would first collect the whole of a synchronous stream.
+"""
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
+from asgiref.sync import sync_to_async
 from django.db.models import QuerySet
 
 from tokens.models import Issuance
@@ -15,6 +19,7 @@ FIELDS: Final = (
     "upstream_status", "upstream_request_id", "repeats",
 )  # fmt: skip
 CHUNK_ROWS: Final = 2_000
+Row = tuple[Any, ...]
 # What a spreadsheet takes for a formula (CWE-1236); an apostrophe makes it text.
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -26,22 +31,32 @@ class _Line:
         return line
 
 
-def csv_rows(issuances: QuerySet[Issuance]) -> Iterator[str]:
-    """Yield a heading and one line for each row, safe to open in a spreadsheet."""
+async def csv_rows(issuances: QuerySet[Issuance]) -> AsyncIterator[str]:
+    """Yield a heading and then a chunk of lines at a time, one for each row, safe to open in a spreadsheet."""
     writer = csv.writer(_Line())
     yield writer.writerow(FIELDS)
-    for row in _rows(issuances):
-        yield writer.writerow([_safe_cell(value) for value in row])
+    async for rows in _chunks(issuances):
+        yield "".join(writer.writerow([_safe_cell(value) for value in row]) for row in rows)
 
 
-def jsonl_rows(issuances: QuerySet[Issuance]) -> Iterator[str]:
-    """Yield one JSON object a line, times in ISO 8601 and UTC."""
-    for row in _rows(issuances):
-        yield json.dumps(dict(zip(FIELDS, map(_json_value, row), strict=True)), ensure_ascii=False) + "\n"
+async def jsonl_rows(issuances: QuerySet[Issuance]) -> AsyncIterator[str]:
+    """Yield a chunk of lines at a time, one JSON object each, times in ISO 8601 and UTC."""
+    async for rows in _chunks(issuances):
+        yield "".join(
+            json.dumps(dict(zip(FIELDS, map(_json_value, row), strict=True)), ensure_ascii=False) + "\n" for row in rows
+        )
 
 
-def _rows(issuances: QuerySet[Issuance]) -> Iterable[tuple[Any, ...]]:
-    return issuances.order_by("-id").values_list(*FIELDS).iterator(chunk_size=CHUNK_ROWS)
+async def _chunks(issuances: QuerySet[Issuance]) -> AsyncIterator[list[Row]]:
+    """Yield the rows, the newest first; each chunk is a query of its own that goes on where the last one ended."""
+    rows = await sync_to_async(_chunk)(issuances)
+    while rows:
+        yield rows
+        rows = await sync_to_async(_chunk)(issuances.filter(id__lt=rows[-1][0]))
+
+
+def _chunk(issuances: QuerySet[Issuance]) -> list[Row]:
+    return list(issuances.order_by("-id").values_list(*FIELDS)[:CHUNK_ROWS])
 
 
 def _safe_cell(value: Any) -> str:

@@ -3,14 +3,20 @@
 import csv
 import io
 import json
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
-from django.test import Client
+from django.db import connections
+from django.db.models import QuerySet
+from django.test import AsyncClient, Client
 
 from audit.models import AuditEvent
 from tests.tokens.conftest import MakeKey
-from tokens.export import csv_rows
+from tokens.export import csv_rows, jsonl_rows
 from tokens.models import ApiKey, Issuance, Policy
 
 
@@ -92,25 +98,56 @@ def test_secrets_are_revoked(adas_client: Client, alices_client: Client) -> None
     assert AuditEvent.objects.filter(action="client_secret.revoked").exists()
 
 
-def test_history_is_taken_along_and_that_is_an_event(adas_client: Client, alices_client: Client) -> None:
-    alices_client.post("/api/client-secret", content_type="application/json", headers={"user-agent": "=cmd()"})
-    row = Issuance.objects.get()
+@pytest.mark.django_db(transaction=True)
+async def test_history_is_taken_along_and_that_is_an_event(ada: User, alices_page: AsyncClient) -> None:
+    await alices_page.post("/api/client-secret", content_type="application/json", headers={"user-agent": "=cmd()"})
+    row = await Issuance.objects.aget()
 
-    (line,) = csv.DictReader(io.StringIO(act(adas_client, "issuance", "export_csv", row.pk)))
+    (line,) = csv.DictReader(io.StringIO(await export(ada, "export_csv", row.pk)))
     assert (line["username"], line["status"], line["user_agent"]) == ("alice", "issued", "'=cmd()")
-    taken = json.loads(act(adas_client, "issuance", "export_jsonl", row.pk))
+    taken = json.loads(await export(ada, "export_jsonl", row.pk))
     assert (taken["request_id"], taken["user_agent"]) == (row.request_id, "=cmd()")
     assert str(row.secret_digest) not in str(taken)
-    assert AuditEvent.objects.filter(action="issuances.exported", body__rows=1).count() == 2
+    assert await AuditEvent.objects.filter(action="issuances.exported", body__rows=1).acount() == 2
+
+
+async def export(user: User, action: str, *pks: int) -> str:
+    """Export as a browser does it over ASGI, and return the file."""
+    client = AsyncClient()
+    await client.aforce_login(user)
+    chosen = {"action": action, "_selected_action": pks}
+    response: Any = await client.post("/admin/tokens/issuance/", chosen)
+    assert response.is_async, "an ASGI server would collect the whole of it first"
+    return b"".join([part async for part in response.streaming_content]).decode()
+
+
+@pytest.mark.parametrize("write", [csv_rows, jsonl_rows])
+@pytest.mark.django_db(transaction=True)
+async def test_a_long_history_comes_in_chunks_each_from_where_the_last_one_ended(
+    monkeypatch: pytest.MonkeyPatch, write: Callable[[QuerySet[Issuance]], AsyncIterator[str]]
+) -> None:
+    monkeypatch.setattr("tokens.export.CHUNK_ROWS", 3)
+    for number in range(8):
+        await Issuance.objects.acreate(request_id=f"req_{number}", status="denied", requested_at="2026-11-21T00:00Z")
+    lines: list[str] = []
+    async for part in write(Issuance.objects.exclude(request_id="req_4")):
+        assert part.count("\n") <= 3
+        lines += part.splitlines()
+        if "req_" in part:  # the heading comes before anything is read
+            await Issuance.objects.acreate(request_id="req_new", status="denied", requested_at="2026-11-21T00:00Z")
+
+    await sync_to_async(connections.close_all)()
+    assert re.findall(r"req_\w+", "".join(lines)) == [f"req_{number}" for number in (7, 6, 5, 3, 2, 1, 0)]
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-@pytest.mark.django_db
-def test_no_cell_is_a_formula(start: str) -> None:
-    Issuance.objects.create(
+@pytest.mark.django_db(transaction=True)
+async def test_no_cell_is_a_formula(start: str) -> None:
+    await Issuance.objects.acreate(
         request_id="req_1", status="denied", user_agent=f'{start}1+1",\n"x', requested_at="2026-11-21T00:00Z"
     )
-    _, line = csv_rows(Issuance.objects.all())
+    _, line = [part async for part in csv_rows(Issuance.objects.all())]
     (cells,) = csv.reader(io.StringIO(line))
+    await sync_to_async(connections.close_all)()
 
     assert f'\'{start}1+1",\n"x' in cells
