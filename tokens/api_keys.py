@@ -36,14 +36,16 @@ def public_part(value: str) -> str:
 
 
 def digest(value: str, *, pepper_number: int) -> str:
-    """Return the keyed fingerprint of a key (HMAC-SHA-256, hexadecimal); KeyError for an unknown pepper."""
-    return hmac.new(peppers()[pepper_number], value.encode(), hashlib.sha256).hexdigest()
+    """Return the keyed fingerprint of a key (HMAC-SHA-256, hexadecimal); an empty text, which is nobody's, without
+    its pepper."""
+    pepper = peppers().get(pepper_number)
+    return hmac.new(pepper, value.encode(), hashlib.sha256).hexdigest() if pepper else ""
 
 
 def peppers() -> dict[int, bytes]:
-    """Return the peppers by number. 0 comes from SECRET_KEY; API_KEY_PEPPERS adds 1, 2, … in their order."""
+    """Return the peppers by number. 0 comes from SECRET_KEY, the others from API_KEY_PEPPERS."""
     own = hmac.new(settings.SECRET_KEY.encode(), b"api-key-pepper", hashlib.sha256).digest()
-    return {0: own} | {number: pepper.encode() for number, pepper in enumerate(settings.API_KEY_PEPPERS, start=1)}
+    return {0: own} | {number: pepper.encode() for number, pepper in settings.API_KEY_PEPPERS.items()}
 
 
 def newest_pepper_number() -> int:

@@ -15,6 +15,8 @@ from django.core.exceptions import ImproperlyConfigured
 TRUE_WORDS: Final = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS: Final = frozenset({"0", "false", "no", "off"})
 MAX_DIGITS: Final = 18
+NUMBER: Final = re.compile(r"[1-9][0-9]{0,3}")
+MIN_NUMBERED_CHARS: Final = 32
 ORIGIN: Final = re.compile(r"https?://[^/?#@A-Z]+")
 RATE: Final = re.compile(r"[1-9][0-9]{0,6}/(?:[1-9][0-9]{0,4})?[smhd]")
 
@@ -52,6 +54,21 @@ class SettingsReader:
         if required and not value:
             self.problems.append(f"{name} is not set (or {name}_FILE).")
         return value
+
+    def numbered_secrets(self, name: str) -> dict[int, str]:
+        """Return secrets by number, from `1:first,2:second`. A message about a bad one does not repeat it."""
+        secrets: dict[int, str] = {}
+        for place, pair in enumerate(self.words(name, []), start=1):
+            raw_number, _, value = pair.partition(":")
+            number = int(raw_number) if NUMBER.fullmatch(raw_number) else 0
+            if not number or number in secrets or len(value) < MIN_NUMBERED_CHARS:
+                self.problems.append(
+                    f"{name} must hold pairs such as 1:… with a number of their own, from 1 to 9999, and"
+                    f" {MIN_NUMBERED_CHARS} characters or more; number {place} is none."
+                )
+                return {}
+            secrets[number] = value
+        return secrets
 
     def boolean(self, name: str, default: bool) -> bool:
         word = self.text(name).lower()

@@ -66,7 +66,7 @@ TRANSCRIPTION_MODEL = read.text("TRANSCRIPTION_MODEL", "gpt-transcribe")
 CLIENT_SECRET_TTL_S = read.integer("CLIENT_SECRET_TTL_S", 60, low=10, high=7200)
 CLIENT_SECRET_MAX_TTL_S = read.integer("CLIENT_SECRET_MAX_TTL_S", 600, low=10, high=7200)
 CLIENT_SECRET_KINDS = read.words_of("CLIENT_SECRET_KINDS", ["relayed", "direct"], choices=("relayed", "direct"))
-API_KEY_PEPPERS = [pepper for pepper in read.secret("API_KEY_PEPPERS").split(",") if pepper]
+API_KEY_PEPPERS = read.numbered_secrets("API_KEY_PEPPERS")
 API_KEY_MAX_DAYS = read.integer("API_KEY_MAX_DAYS", 365, low=1, high=3650)
 ISSUE_BURST_RATE = read.rate("ISSUE_BURST_RATE", "10/10s")
 ISSUE_RATE = read.rate("ISSUE_RATE", "20/m")

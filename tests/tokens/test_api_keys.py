@@ -135,15 +135,18 @@ def test_neither_value_nor_anything_that_makes_one_is_stored(
     assert value not in repr(make_key())
 
 
-def test_a_pepper_is_added_and_old_keys_live_on(client: Client, make_key: MakeKey, settings: Settings) -> None:
-    old = make_key()
-    settings.API_KEY_PEPPERS = ["a-new-pepper"]
-    new = make_key()
+def test_a_pepper_goes_and_only_its_keys_with_it(client: Client, make_key: MakeKey, settings: Settings) -> None:
+    made = [make_key()]
+    for number in (1, 3):
+        settings.API_KEY_PEPPERS = settings.API_KEY_PEPPERS | {number: f"pepper {number}"}
+        made.append(make_key())
+    assert [new.key.pepper_number for new in made] == [0, 1, 3]
+    assert [ask(client, new.value)[0] for new in made] == [200, 200, 200]
 
-    assert (old.key.pepper_number, new.key.pepper_number) == (0, 1)
-    assert ask(client, old.value)[0] == ask(client, new.value)[0] == 200
-    settings.API_KEY_PEPPERS = []
-    assert ask(client, new.value) == (401, "invalid_api_key")
+    settings.API_KEY_PEPPERS = {3: "pepper 3"}
+    assert [ask(client, new.value)[0] for new in made] == [200, 401, 200]
+    settings.API_KEY_PEPPERS = {1: "another pepper", 3: "pepper 3"}
+    assert [ask(client, new.value)[0] for new in made] == [200, 401, 200]
 
 
 def test_a_person_makes_lists_and_revokes_keys(alices_client: Client) -> None:

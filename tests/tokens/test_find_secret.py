@@ -5,6 +5,7 @@ import io
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
+from pytest_django import Settings
 
 from tests.tokens.conftest import MakeKey
 from tokens.models import Issuance
@@ -31,6 +32,17 @@ def test_a_key_is_found(make_key: MakeKey, monkeypatch: pytest.MonkeyPatch) -> N
     value = make_key(name="kiosk").value
 
     assert "API key, in use: 'kiosk'" in find(monkeypatch, value)
+
+
+def test_a_key_whose_pepper_is_gone_is_none_of_ours(
+    make_key: MakeKey, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.API_KEY_PEPPERS = {1: "pepper"}
+    value = make_key().value
+    settings.API_KEY_PEPPERS = {}
+
+    with pytest.raises(CommandError):
+        find(monkeypatch, value)
 
 
 @pytest.mark.django_db

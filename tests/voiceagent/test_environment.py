@@ -129,3 +129,23 @@ def test_every_setting_stands_in_the_example_file() -> None:
     internal = {"DJANGO_SETTINGS_MODULE"}
     missing = [name for name in sorted(settings.read.known_names - internal) if f"{name}=" not in example]
     assert missing == []
+
+
+def test_numbered_secrets_keep_their_numbers() -> None:
+    one, two = "a" * 32, "b" * 31 + ":"
+    read = SettingsReader({"NAME": f"7:{one}, 2:{two}"})
+
+    assert read.numbered_secrets("NAME") == {7: one, 2: two}
+    assert read.problems == []
+
+
+@pytest.mark.parametrize(
+    "value", ["secret-pepper", "0:" + "p" * 32, "1:short", "x:" + "p" * 32, f"1:{'p' * 32},1:{'q' * 32}", "1:"]
+)
+def test_secrets_without_a_number_of_their_own_are_a_problem_that_does_not_show_them(value: str) -> None:
+    read = SettingsReader({"NAME": value})
+
+    assert read.numbered_secrets("NAME") == {}
+    (problem,) = read.problems
+    assert "pppp" not in problem
+    assert "pepper" not in problem
