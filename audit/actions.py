@@ -14,6 +14,7 @@ class Action(models.TextChoices):
     API_KEY_REVOKED = "api_key.revoked"
     API_KEY_DISABLED = "api_key.disabled"
     API_KEY_ENABLED = "api_key.enabled"
+    API_KEY_REFUSED = "api_key.refused"
     ISSUANCES_EXPORTED = "issuances.exported"
     POLICY_CHANGED = "policy.changed"
     PRICE_CHANGED = "price.changed"

@@ -4,7 +4,6 @@ from typing import Final
 
 USER_AGENT_CHARS: Final = 300
 SESSION_ID_CHARS: Final = 64
-MAX_BODY_BYTES: Final = 16_384  # an issuing request names an agent; it needs less than one kilobyte
 REFUSALS_KEPT_APART: Final = 20  # for each requester, code and minute; further ones are counted on the last row
 INTENT_DEADLINE_S: Final = 45  # upstream deadline (10 s) and a margin; an older intent has no known outcome
 EXPIRY_BUFFER_S: Final = 30  # a secret with less left counts as expired for whoever holds it

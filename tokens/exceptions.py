@@ -39,7 +39,7 @@ class InvalidRequest(IssueError):
 class UnsupportedMediaType(InvalidRequest):
     code = "unsupported_media_type"
     status = 415
-    default_message = "Send application/json in UTF-8."
+    default_message = "Send application/json in UTF-8, without Content-Encoding."
 
 
 class UnknownField(InvalidRequest):

@@ -1,5 +1,6 @@
 """Making, switching and revoking API keys. Every act leaves an event; the value is returned once and never kept."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,10 +10,16 @@ from django.utils import timezone
 
 from audit.actions import Action
 from audit.services import durable_record, record_event
+from realtime_api.errors import CodedError
 from tokens import api_keys
 from tokens.constants import MAX_KEYS_EACH
 from tokens.exceptions import TooManyKeys
+from tokens.limits import check_rate
 from tokens.models import ApiKey
+from tokens.refusals import RefusalCounter
+from tokens.requester import Requester
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,19 @@ def switch_api_key(key: ApiKey, *, enabled: bool, request_id: str, actor: str) -
             return False
         _record(Action.API_KEY_ENABLED if enabled else Action.API_KEY_DISABLED, key, request_id, actor)
     return True
+
+
+def refuse_key_use(requester: Requester, *, error: CodedError) -> None:
+    """Record that a key was refused; past the first few alike from one address in a minute only the log tells.
+
+    Raises RateLimited instead for an address that shows bad keys faster than secrets may be asked for.
+    """
+    check_rate("refused-key", key=requester.address_key, rate=settings.ISSUE_RATE)
+    if RefusalCounter(f"key:{error.code}:{requester.address_key}").count():
+        logger.info("key refused code=%s", error.code)
+        return
+    with durable_record():
+        record_event(Action.API_KEY_REFUSED, request_id=requester.request_id, code=error.code)
 
 
 def _record(action: Action, key: ApiKey, request_id: str, actor: str) -> None:

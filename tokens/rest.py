@@ -7,16 +7,20 @@ from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
 from agents.models import Agent
+from realtime_api.errors import CodedError
 from tokens import exceptions, quotas
 from tokens.authentication import KeyOrSession
-from tokens.key_services import create_api_key, revoke_api_key
+from tokens.key_services import create_api_key, refuse_key_use, revoke_api_key
 from tokens.models import ApiKey, Issuance, Scope
 from tokens.policy import allowance_of
+from tokens.requester import requester_of
 from tokens.serializers import ApiKeySerializer, IssuanceSerializer, NewKeySerializer
 from tokens.services import revoke_issuance
+from voiceagent.strict_json import UNKNOWN_FIELD
 
 PAGE_SIZE: Final = 50
 
@@ -26,6 +30,15 @@ class OwnView(APIView):
 
     authentication_classes = [KeyOrSession]
     required_scope = Scope.READ
+
+    def perform_authentication(self, request: Request) -> None:
+        """Find out who asks. A key that is refused leaves an event, and counts against its address's rate."""
+        try:
+            super().perform_authentication(request)
+        except CodedError as exc:
+            if "HTTP_AUTHORIZATION" in request.META:
+                refuse_key_use(requester_of(request._request, None), error=exc)
+            raise
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         final = super().finalize_response(request, response, *args, **kwargs)
@@ -108,8 +121,7 @@ class KeysView(OwnView):
         refuse_key(request)
         form = NewKeySerializer(data=request.data)
         if not form.is_valid():
-            field, problems = next(iter(form.errors.items()))
-            raise exceptions.InvalidRequest(f"{field!r}: {_first_text(problems)}")
+            raise _invalid(form.errors)
         wish = form.validated_data
         made = create_api_key(
             owner_of(request),
@@ -141,10 +153,14 @@ def refuse_key(request: Request) -> None:
         raise exceptions.MissingScope("Keys are managed by a signed-in person, not by a key.")
 
 
-def _first_text(problems: Any) -> str:
-    while isinstance(problems, dict | list):
-        problems = next(iter(problems.values())) if isinstance(problems, dict) else problems[0]
-    return str(problems)
+def _invalid(problems: Any) -> exceptions.InvalidRequest:
+    """Return the error that names the first field with a problem, and what is wrong with it."""
+    field, problem = next(iter(problems.items()))
+    while isinstance(problem, dict | list):
+        problem = next(iter(problem.values())) if isinstance(problem, dict) else problem[0]
+    if problem.code == UNKNOWN_FIELD:
+        return exceptions.UnknownField(f"{field!r} {problem}")
+    return exceptions.InvalidRequest("" if field == api_settings.NON_FIELD_ERRORS_KEY else f"{field!r}: {problem}")
 
 
 class UsageView(OwnView):

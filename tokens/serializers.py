@@ -4,7 +4,7 @@ from django.conf import settings
 from rest_framework import serializers
 
 from tokens.models import ApiKey, Issuance, Scope, check_networks
-from voiceagent.strict_json import StrictSerializer
+from voiceagent.strict_json import StrictInteger, StrictSerializer, StrictText
 
 
 class IssuanceSerializer(serializers.ModelSerializer[Issuance]):
@@ -44,13 +44,16 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
 
 
 class NewKeySerializer(StrictSerializer):
-    name = serializers.CharField(max_length=80)
+    name = StrictText(max_length=80)
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(choices=Scope.choices), allow_empty=False, default=[Scope.MINT.value]
+        child=serializers.ChoiceField(choices=Scope.choices),
+        allow_empty=False,
+        max_length=20,
+        default=[Scope.MINT.value],
     )
-    days = serializers.IntegerField(min_value=1, max_value=3650, default=90)
+    days = StrictInteger(min_value=1, max_value=3650, default=90)
     allowedNetworks = serializers.ListField(
-        child=serializers.CharField(max_length=64), max_length=50, default=[], validators=[check_networks]
+        child=StrictText(max_length=64), max_length=50, default=[], validators=[check_networks]
     )
 
     def validate_days(self, days: int) -> int:

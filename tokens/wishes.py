@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from realtime_api.session import InvalidSession, check_session
 from tokens import exceptions
-from tokens.constants import MAX_BODY_BYTES, MAX_TTL_S, MIN_TTL_S, SESSION_ID_CHARS
+from tokens.constants import MAX_TTL_S, MIN_TTL_S, SESSION_ID_CHARS
 from tokens.models import Kind
-from voiceagent.strict_json import NotStrictJson, parse_strict_json
+from voiceagent.errors import TooLarge
+from voiceagent.strict_json import MAX_BODY_BYTES, NotStrictJson, is_plain_json, parse_strict_json
 
 FIELDS: Final = frozenset({"agent", "sessionId", "capabilities", "kind", "expiresAfter"})
 CAPABILITIES: Final = frozenset({"audio_input", "audio_output"})
@@ -21,7 +22,6 @@ SERVER_OWNED: Final = frozenset({"model", "session", "instructions", "tools", "v
 SESSION_ID: Final = re.compile(rf"[A-Za-z0-9._:-]{{1,{SESSION_ID_CHARS}}}")
 SLUG: Final = re.compile(r"[-a-zA-Z0-9_]{1,50}")
 IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
-JSON_TYPES: Final = ("application/json", "application/json;charset=utf-8")
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,10 @@ def parse_upstream_wish(headers: Mapping[str, str], raw_body: bytes) -> Wish:
 def _json_object(headers: Mapping[str, str], raw_body: bytes) -> dict[str, Any]:
     if not raw_body:
         return {}
-    if headers.get("Content-Encoding", "identity") != "identity":
-        raise exceptions.UnsupportedMediaType("Send the body without Content-Encoding.")
-    if headers.get("Content-Type", "").lower().replace(" ", "") not in JSON_TYPES:
+    if not is_plain_json(headers.get("Content-Type", ""), headers.get("Content-Encoding", "")):
         raise exceptions.UnsupportedMediaType()
     if len(raw_body) > MAX_BODY_BYTES:
-        raise exceptions.InvalidRequest(f"The body is larger than {MAX_BODY_BYTES} bytes.")
+        raise TooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes.")
     try:
         body = parse_strict_json(raw_body)
     except NotStrictJson as exc:

@@ -9,7 +9,7 @@ from rest_framework import exceptions as rest
 from rest_framework.views import set_rollback
 
 from realtime_api.errors import CodedError
-from tokens.exceptions import NotAuthenticated
+from tokens.exceptions import InvalidRequest, NotAuthenticated
 from voiceagent import errors
 
 
@@ -66,7 +66,7 @@ def _coded(exc: Exception) -> CodedError | None:
     if isinstance(exc, DjangoPermissionDenied):
         return errors.PermissionDenied()
     if isinstance(exc, rest.ParseError):
-        return errors.BadRequest(str(exc.detail))
+        return InvalidRequest(str(exc.detail))
     if isinstance(exc, rest.APIException):
         kind = errors.PLAIN_ERRORS.get(exc.status_code)
         return kind() if kind else None

@@ -4,11 +4,17 @@ import json
 from collections.abc import Mapping
 from typing import IO, Any, Final, NoReturn
 
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ParseError, UnsupportedMediaType
+from rest_framework.fields import CharField, IntegerField
 from rest_framework.parsers import BaseParser
 from rest_framework.serializers import Serializer, ValidationError
 
+from voiceagent.errors import TooLarge
+
 MAX_DEPTH: Final = 16
+MAX_BODY_BYTES: Final = 16_384  # what our routes are asked needs less than one kilobyte
+JSON_TYPES: Final = ("application/json", "application/json;charset=utf-8")
+UNKNOWN_FIELD: Final = "unknown_field"
 
 
 class NotStrictJson(ValueError):
@@ -84,6 +90,11 @@ def _refuse_unstorable_text(value: Any) -> None:
             _refuse_unstorable_text(member)
 
 
+def is_plain_json(content_type: str, content_encoding: str) -> bool:
+    """Tell whether a body is declared as JSON in UTF-8 and not compressed: nothing else is read."""
+    return content_type.lower().replace(" ", "") in JSON_TYPES and content_encoding in ("", "identity")
+
+
 class StrictJSONParser(BaseParser):
     """The only parser of our REST routes."""
 
@@ -92,8 +103,14 @@ class StrictJSONParser(BaseParser):
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
+        headers = parser_context["request"].headers if parser_context else {}
+        if not is_plain_json(media_type or "", headers.get("Content-Encoding", "")):
+            raise UnsupportedMediaType(media_type or "")
+        raw_body = stream.read(MAX_BODY_BYTES + 1)
+        if len(raw_body) > MAX_BODY_BYTES:
+            raise TooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes.")
         try:
-            return parse_strict_json(stream.read())
+            return parse_strict_json(raw_body)
         except NotStrictJson as exc:
             raise ParseError(str(exc)) from exc
 
@@ -105,5 +122,25 @@ class StrictSerializer(Serializer[Any]):
         if isinstance(data, dict):
             unknown = sorted(set(data) - set(self.fields))
             if unknown:
-                raise ValidationError({unknown[0][:40]: "is not a field of this request."})
+                raise ValidationError({unknown[0][:40]: ["is not a field of this request."]}, code=UNKNOWN_FIELD)
+        return super().to_internal_value(data)
+
+
+class StrictText(CharField):
+    """Takes a text that a person can read in one line, and no number for one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise ValidationError("must be a text.")
+        if not data.isprintable():
+            raise ValidationError("holds characters that cannot be shown.")
+        return super().to_internal_value(data)
+
+
+class StrictInteger(IntegerField):
+    """Takes a whole number, and neither a text, nor 7.0, nor true for one."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            raise ValidationError("must be a whole number.")
         return super().to_internal_value(data)

@@ -179,6 +179,17 @@ def test_a_person_makes_lists_and_revokes_keys(alices_client: Client) -> None:
         {"name": "x", "days": 0},
         {"name": "x", "allowedNetworks": ["everywhere"]},
         {"name": "x" * 81},
+        {"name": 7},
+        {"name": True},
+        {"name": "line\nbreak"},
+        {"name": "\u202eelif"},
+        {"name": "\x1b[31mred"},
+        {"name": "x", "days": "7"},
+        {"name": "x", "days": 7.0},
+        {"name": "x", "days": True},
+        {"name": "x", "days": "\u0667"},
+        {"name": "x", "allowedNetworks": [2]},
+        {"name": "x", "allowedNetworks": "127.0.0.0/8"},
     ],
 )
 def test_a_bad_wish_for_a_key_names_the_field(alices_client: Client, wish: dict[str, object]) -> None:
@@ -187,6 +198,65 @@ def test_a_bad_wish_for_a_key_names_the_field(alices_client: Client, wish: dict[
     assert code(response) == (400, "invalid_request")
     assert any(f"'{field}'" in response.json()["message"] for field in ("name", "scopes", "days", "allowedNetworks"))
     assert not ApiKey.objects.exists()
+
+
+@pytest.mark.parametrize("body", ["null", "[]", '"x"', "5", "{", '{"name": "a", "name": "b"}', "[" * 10_000])
+def test_what_is_no_object_is_no_wish(alices_client: Client, body: str) -> None:
+    response = alices_client.post("/api/keys", body, content_type="application/json")
+
+    assert code(response) == (400, "invalid_request")
+
+
+def test_an_unknown_field_is_named(alices_client: Client) -> None:
+    response = alices_client.post("/api/keys", {"name": "x", "is_admin": True}, content_type="application/json")
+
+    assert code(response) == (400, "unknown_field")
+    assert "'is_admin'" in response.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "encoding"),
+    [("application/json; charset=utf-7", ""), ("application/json; charset=x", ""), ("application/json", "gzip")],
+)
+def test_a_body_in_another_encoding_is_not_read(alices_client: Client, content_type: str, encoding: str) -> None:
+    headers = {"content-encoding": encoding}
+    response = alices_client.generic("POST", "/api/keys", b'{"name": "x"}', content_type, headers=headers)
+
+    assert code(response) == (415, "unsupported_media_type")
+
+
+def test_a_body_of_utf_8_may_say_so(alices_client: Client) -> None:
+    type_ = "application/json; charset=UTF-8"
+    assert alices_client.post("/api/keys", '{"name": "x"}', content_type=type_).status_code == 201
+
+
+@pytest.mark.parametrize("url", ["/api/keys", "/api/client-secret"])
+def test_a_body_of_more_than_16_kib_is_refused(alices_client: Client, url: str) -> None:
+    body = '{"name": "x"' + " " * 16_384 + "}"
+    assert code(alices_client.post(url, body, content_type="application/json")) == (413, "too_large")
+
+
+def test_a_refused_key_leaves_an_event_and_a_flood_of_them_few(client: Client, make_key: MakeKey) -> None:
+    minter = make_key(scopes=["mint"]).value
+    assert ask(client, minter, "/api/issuances") == (403, "missing_scope")
+    for _ in range(25):
+        ask(client, "vak_wrong")
+    client.get(WHOAMI)  # shows no key
+
+    refused = AuditEvent.objects.filter(action="api_key.refused")
+    assert refused.filter(code="missing_scope").count() == 1
+    assert refused.filter(code="invalid_api_key").count() == 20
+    assert refused.count() == 21
+
+
+def test_bad_keys_from_one_address_are_limited_and_a_good_one_goes_on(
+    client: Client, make_key: MakeKey, settings: Settings
+) -> None:
+    settings.ISSUE_RATE = "2/h"
+    good = make_key().value
+
+    assert [ask(client, "vak_wrong")[0] for _ in range(4)] == [401, 401, 429, 429]
+    assert ask(client, good)[0] == 200
 
 
 def test_a_key_cannot_make_or_revoke_keys(client: Client, bearer: dict[str, str]) -> None:
