@@ -1,33 +1,110 @@
-"""Calls in the admin: to read, and to end."""
+"""Calls in the admin: to read, and to end. Each way to filter or search has an index of `Call`."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, Final
 
 from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
+from agents.models import Agent
 from relay.models import Call, CallQuerySet
 from relay.services import end_call
-from voiceagent.read_only_admin import ReadOnlyAdmin
+from voiceagent.admin_words import badge, link_to, time_of
+from voiceagent.list_filters import DateRangeFilter, LinkedFilter, SelectFilter, ValueFilter
+from voiceagent.name_search import of_user_named
+from voiceagent.read_only_admin import EvidenceAdmin
+
+STATE_BADGES: Final[dict[str, str]] = {
+    Call.State.REQUESTED: "quiet",
+    Call.State.LIVE: "good",
+    Call.State.ENDED: "quiet",
+    Call.State.FAILED: "bad",
+    Call.State.UNKNOWN: "warn",
+}
+
+
+class DaysFilter(DateRangeFilter):
+    field = "requested_at"
+
+
+class StateFilter(ValueFilter):
+    title, parameters, field = "state", ("state",), "state"
+
+    def values(self) -> Iterable[tuple[str, str]]:
+        return Call.State.choices
+
+
+class EndReasonFilter(SelectFilter):
+    title, parameters, field = "end", ("reason",), "end_reason"
+
+    def values(self) -> Iterable[tuple[str, str]]:
+        return Call.EndReason.choices
+
+
+class AgentFilter(SelectFilter):
+    title, parameters, field = "agent", ("agent",), "agent"
+
+    def values(self) -> Iterable[tuple[str, str]]:
+        if not hasattr(self, "_agents"):
+            self._agents = list(Agent.objects.order_by("slug").values_list("slug", "name"))
+        return self._agents
+
+
+class UserFilter(LinkedFilter):
+    title, parameters, field = "user", ("user",), "username"
 
 
 @admin.register(Call)
-class CallAdmin(ReadOnlyAdmin):
+class CallAdmin(EvidenceAdmin):
     list_display = [
-        "requested_at",
+        "when",
         "username",
-        "state",
+        "state_badge",
         "end_reason",
         "error_code",
         "agent",
         "model",
-        "started_at",
-        "ended_at",
+        "length",
         "upstream_id",
+        "secret",
     ]
-    list_filter = ["state", "end_reason", "agent", "transport"]
-    search_fields = ["=upstream_id", "=request_id", "username__startswith"]
-    search_help_text = "A call id or a request id as a whole, or the start of a user name."
-    show_full_result_count = False
-    list_per_page = 50
+    list_display_links = ["when"]
+    list_filter = [DaysFilter, StateFilter, EndReasonFilter, AgentFilter, UserFilter]
+    ordering = ["-requested_at"]
+    search_fields = ["upstream_id"]
+    search_help_text = "A call id or a request id as a whole, or the start of a user's name."
     actions = ["hang_up"]
+
+    @admin.display(description="Requested")
+    def when(self, call: Call) -> str:
+        return time_of(call.requested_at)
+
+    @admin.display(description="State")
+    def state_badge(self, call: Call) -> str:
+        return badge(STATE_BADGES[call.state], call.get_state_display())
+
+    @admin.display(description="Length")
+    def length(self, call: Call) -> str:
+        if not (call.started_at and call.ended_at):
+            return ""
+        return str(timedelta(seconds=round((call.ended_at - call.started_at).total_seconds())))
+
+    @admin.display(description="Secret")
+    def secret(self, call: Call) -> str:
+        return link_to("tokens_issuance", call.issuance_id, f"No. {call.issuance_id}") if call.issuance_id else ""
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Call], search_term: str
+    ) -> tuple[QuerySet[Call], bool]:
+        term = search_term.strip()
+        return (self._search(queryset, term) if term else queryset), False
+
+    def _search(self, queryset: QuerySet[Call], term: str) -> QuerySet[Any]:
+        """Find calls by what a term is, so that every search is answered by an index."""
+        either = Q(upstream_id=term) | Q(request_id=term)
+        return queryset.filter(either) if Call.objects.filter(either).exists() else of_user_named(queryset, term)
 
     def has_hang_up_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("relay.change_call")

@@ -59,13 +59,17 @@ class Call(models.Model):
     protocol = models.CharField(max_length=20, default="realtime")
     upstream_id = models.CharField(max_length=128, null=True, unique=True)  # opaque, `rtc_…` for Realtime
     issuance = models.OneToOneField("tokens.Issuance", null=True, on_delete=models.SET_NULL, related_name="call")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="calls")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="calls", db_index=False
+    )
     username = models.CharField(max_length=150, blank=True)
-    agent_version = models.ForeignKey("agents.AgentVersion", null=True, on_delete=models.SET_NULL, related_name="+")
+    agent_version = models.ForeignKey(
+        "agents.AgentVersion", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     agent = models.CharField(max_length=80, blank=True)
     model = models.CharField(max_length=80, blank=True)
     transport = models.CharField(max_length=20, default="webrtc")
-    request_id = models.CharField(max_length=64, db_index=True)
+    request_id = models.CharField(max_length=64)
     state = models.CharField(max_length=10, choices=State)
     error_code = models.CharField(max_length=64, blank=True)
     upstream_request_id = models.CharField(max_length=128, blank=True)
@@ -83,7 +87,17 @@ class Call(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["user", "-id"], name="call_user")]
+        # For the admin's questions, the newest first, and for the worker's rounds.
+        indexes = [
+            models.Index(fields=["user", "-id"], name="call_user"),
+            models.Index(fields=["request_id"], name="call_request"),
+            models.Index(fields=["requested_at"], name="call_time"),
+            models.Index(fields=["state", "requested_at"], name="call_state"),
+            models.Index(fields=["agent", "requested_at"], name="call_agent"),
+            models.Index(fields=["username", "requested_at"], name="call_username"),
+            models.Index(fields=["end_reason", "requested_at"], name="call_end_reason"),
+            models.Index(fields=["ended_at"], name="call_not_hung_up", condition=Q(hung_up_at=None)),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(ended_at=None) | ~Q(state__in=["requested", "live"]), name="call_open_has_no_end"

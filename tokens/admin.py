@@ -1,20 +1,39 @@
 """History of client secrets to read, API keys to switch off, policies to set. Every act leaves an event."""
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import QuerySet
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.utils import timezone
 
 from audit.actions import Action
+from audit.models import AuditEvent
 from audit.services import record_event
+from tokens import history_list
 from tokens.export import csv_rows, jsonl_rows
 from tokens.key_services import revoke_api_key, switch_api_key
 from tokens.models import ApiKey, Issuance, Policy
 from tokens.services import revoke_issuance
-from voiceagent.read_only_admin import ReadOnlyAdmin
+from voiceagent.admin_words import badge, link_to, time_of
+from voiceagent.read_only_admin import EvidenceAdmin, ReadOnlyAdmin
 from voiceagent.recorded_admin import RecordedAdmin
+
+MAX_AT_ONCE: Final = 1000
+MAX_EVENTS: Final = 200
+SECRET_IN_ADDRESS: Final = (
+    "That was a secret. It now stands in the browser's history and perhaps in logs: look it up under “Whose is it?”"
+    " and revoke it."
+)
+STATUS_BADGES: Final[dict[str, str]] = {
+    Issuance.Status.REQUESTED: "quiet",
+    Issuance.Status.ISSUED: "good",
+    Issuance.Status.DENIED: "bad",
+    Issuance.Status.FAILED: "bad",
+    Issuance.Status.UNKNOWN: "warn",
+}
 
 
 def actor_of(request: HttpRequest) -> str:
@@ -27,33 +46,114 @@ def request_id_of(request: HttpRequest) -> str:
 
 
 @admin.register(Issuance)
-class IssuanceAdmin(ReadOnlyAdmin):
+class IssuanceAdmin(EvidenceAdmin):
     list_display = [
-        "requested_at",
+        "when",
         "username",
-        "api_key",
-        "status",
+        "outcome",
         "error_code",
-        "kind",
         "agent",
         "model",
+        "kind",
+        "channel",
         "ip",
-        "first_used_at",
+        "delay",
+        "hint",
+        "call_state",
     ]
-    list_filter = ["status", "error_code", "agent", "kind"]
-    list_select_related = ["api_key"]
-    search_fields = ["=request_id", "username__startswith", "=session_id", "=ip"]
-    search_help_text = "A request id, a session id or an address as a whole, or the start of a user name."
-    exclude = ["secret_digest", "idempotency_digest", "body_digest"]
-    show_full_result_count = False
-    list_per_page = 50
+    list_display_links = ["when"]
+    list_filter = history_list.FILTERS
+    list_select_related = ["api_key", "call"]
+    ordering = ["-requested_at"]
+    search_fields = ["request_id"]
+    search_help_text = history_list.SEARCH_HELP
+    fieldsets = [
+        ("Who", {"fields": ["username", "api_key", "ip", "user_agent", "origin"]}),
+        ("What", {"fields": ["kind", "agent", "model", "voice", "agent_version", "session"]}),
+        (
+            "Outcome",
+            {"fields": ["outcome", "error_code", "delay", "upstream_status", "upstream_request_id", "repeats"]},
+        ),
+        ("When", {"fields": ["when", "decided", "expires", "first_used", "revoked"]}),
+        ("Names", {"fields": ["request_id", "session_id", "hint"]}),
+    ]
+    readonly_fields = ["outcome", "delay", "when", "decided", "expires", "first_used", "revoked", "hint"]
+    change_form_template = "admin/issuance_form.html"
     actions = ["revoke", "export_csv", "export_jsonl"]
+
+    @admin.display(description="Requested")
+    def when(self, issuance: Issuance) -> str:
+        return time_of(issuance.requested_at)
+
+    @admin.display(description="Decided")
+    def decided(self, issuance: Issuance) -> str:
+        return time_of(issuance.decided_at)
+
+    @admin.display(description="Expires")
+    def expires(self, issuance: Issuance) -> str:
+        return time_of(issuance.expires_at)
+
+    @admin.display(description="First used")
+    def first_used(self, issuance: Issuance) -> str:
+        return time_of(issuance.first_used_at)
+
+    @admin.display(description="Revoked")
+    def revoked(self, issuance: Issuance) -> str:
+        return time_of(issuance.revoked_at)
+
+    @admin.display(description="Outcome")
+    def outcome(self, issuance: Issuance) -> str:
+        if issuance.revoked_at:
+            return badge("quiet", "Revoked")
+        return badge(STATUS_BADGES[issuance.status], issuance.get_status_display())
+
+    @admin.display(description="By")
+    def channel(self, issuance: Issuance) -> str:
+        return issuance.api_key.public_part if issuance.api_key else "Page"
+
+    @admin.display(description="Delay")
+    def delay(self, issuance: Issuance) -> str:
+        if issuance.decided_at is None:
+            return ""
+        return f"{(issuance.decided_at - issuance.requested_at) / timedelta(milliseconds=1):.0f} ms"
+
+    @admin.display(description="Secret")
+    def hint(self, issuance: Issuance) -> str:
+        return f"…{issuance.secret_hint}" if issuance.secret_hint else ""
+
+    @admin.display(description="Call")
+    def call_state(self, issuance: Issuance) -> str:
+        call = getattr(issuance, "call", None)  # raises an AttributeError of its own where there is none
+        return link_to("relay_call", call.pk, call.get_state_display()) if call else ""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if history_list.is_secret(request.GET.get(SEARCH_VAR, "")):
+            self.message_user(request, SECRET_IN_ADDRESS, messages.WARNING)
+            return HttpResponseRedirect(request.path)
+        return super().changelist_view(request, extra_context)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Issuance], search_term: str
+    ) -> tuple[QuerySet[Issuance], bool]:
+        term = search_term.strip()
+        return (history_list.search(queryset, term) if term else queryset), False
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        issuance = self.get_object(request, object_id)
+        events = AuditEvent.objects.filter(request_id=issuance.request_id)[:MAX_EVENTS] if issuance else []
+        context = {"events": events, "call": getattr(issuance, "call", None)}
+        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def has_control_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("tokens.change_issuance")
 
     @admin.action(description="Revoke the selected secrets", permissions=["control"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Issuance]) -> None:
+        if len(queryset[: MAX_AT_ONCE + 1]) > MAX_AT_ONCE:
+            self.message_user(request, f"Nothing was revoked: choose at most {MAX_AT_ONCE} rows.", messages.ERROR)
+            return
         revoked = sum(
             revoke_issuance(issuance, actor=actor_of(request), request_id=request_id_of(request))
             for issuance in queryset
