@@ -52,11 +52,18 @@ async def _chunks(issuances: QuerySet[Issuance]) -> AsyncIterator[list[Row]]:
     rows = await sync_to_async(_chunk)(issuances)
     while rows:
         yield rows
-        rows = await sync_to_async(_chunk)(issuances.filter(id__lt=rows[-1][0]))
+        rows = await sync_to_async(_chunk)(_after(issuances, rows[-1]))
 
 
 def _chunk(issuances: QuerySet[Issuance]) -> list[Row]:
-    return list(issuances.order_by("-id").values_list(*FIELDS)[:CHUNK_ROWS])
+    return list(issuances.order_by("-requested_at", "-id").values_list(*FIELDS)[:CHUNK_ROWS])
+
+
+def _after(issuances: QuerySet[Issuance], last: Row) -> QuerySet[Issuance]:
+    """Keep what comes after a row in the order of the list's indexes: with another, each chunk would sort the rest."""
+    row = dict(zip(FIELDS, last, strict=True))
+    at_once = {"requested_at": row["requested_at"], "id__gte": row["id"]}
+    return issuances.filter(requested_at__lte=row["requested_at"]).exclude(**at_once)
 
 
 def _safe_cell(value: Any) -> str:
