@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from relay.constants import DETAIL_CHARS, HANG_UP_GRACE_S, HANG_UP_RETRY_S
+from usage.money import MicrodollarsField
 
 
 class CallQuerySet(models.QuerySet["Call"]):
@@ -56,6 +57,13 @@ class Call(models.Model):
         REPLACED = "replaced", "Gave way to a newer call"
         ADMINISTRATOR = "administrator", "Ended by an administrator"
 
+    class Metering(models.TextChoices):
+        OPEN = "open", "Not settled yet"
+        SETTLED = "settled", "Settled by what was counted"
+        PARTIAL = "partial", "Counted in part"
+        UNMETERED = "unmetered", "Estimated by its length"
+        FREE = "free", "Free: the local engine"
+
     protocol = models.CharField(max_length=20, default="realtime")
     upstream_id = models.CharField(max_length=128, null=True, unique=True)  # opaque, `rtc_…` for Realtime
     issuance = models.OneToOneField("tokens.Issuance", null=True, on_delete=models.SET_NULL, related_name="call")
@@ -82,6 +90,13 @@ class Call(models.Model):
     end_detail = models.CharField(max_length=DETAIL_CHARS, blank=True)
     hung_up_at = models.DateTimeField(null=True)
     hang_up_again_at = models.DateTimeField(null=True)  # not before; None: at once
+    metering = models.CharField(max_length=10, choices=Metering, default=Metering.OPEN)
+    # Unknown until the call is settled, and after that where its model has no price.
+    cost_microdollars = MicrodollarsField("cost", null=True)
+    unpriced = models.BooleanField("no price", default=False)
+    # What its user's counters hold for it: until it is settled what it reserved, then what it used.
+    charged_seconds = models.PositiveIntegerField("seconds", default=0)
+    charged_microdollars = MicrodollarsField("charged", default=0)
 
     objects = CallQuerySet.as_manager()
 

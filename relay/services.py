@@ -17,6 +17,7 @@ from realtime_api.errors import CodedError, UpstreamError, UpstreamUnreachable
 from realtime_api.sdp import check_offer
 from realtime_api.upstream import CreatedCall
 from relay import exceptions
+from relay.charges import settle
 from relay.constants import (
     HANG_UP_LONGEST_WAIT_S,
     HANG_UPS_A_SWEEP,
@@ -27,6 +28,7 @@ from relay.models import Call
 from tokens.limits import check_rate
 from tokens.models import Issuance, Kind
 from tokens.policy import Allowance, allowance_of
+from tokens.quotas import reserve_call
 from tokens.refusals import RefusalCounter
 from tokens.requester import Requester
 from tokens.services import secret_digest
@@ -106,8 +108,9 @@ async def _end_abandoned(work: "asyncio.Task[CreatedCall]") -> None:
 def claim(unverified_secret: str, requester: Requester, asked_model: str = "") -> Call:
     """Use up the client secret and write the call's intent, both or neither.
 
-    A caller over the limit of calls at once, or who asks for another model, keeps the secret. Raises
-    EphemeralKeyExpired, ClientSecretUsed, OtherModel, TooManyCalls, RateLimited.
+    A caller over the limit of calls at once, without an allowance left, or who asks for another model, keeps the
+    secret. The call may last as long as what it could reserve. Raises EphemeralKeyExpired, ClientSecretUsed,
+    OtherModel, TooManyCalls, QuotaExceeded, RateLimited.
     """
     check_rate("relay", key=requester.address_key, rate=settings.RELAY_RATE)
     if not has_form(unverified_secret):
@@ -119,6 +122,7 @@ def claim(unverified_secret: str, requester: Requester, asked_model: str = "") -
         allowance = allowance_of(issuance.user, issuance.api_key)
         allowance.check_origin(requester.origin)
         _make_room(issuance.user, allowance, now)
+        reservation = reserve_call(issuance.user, allowance, now, model=issuance.model)
         call = Call.objects.create(
             issuance=issuance,
             user=issuance.user,
@@ -129,7 +133,9 @@ def claim(unverified_secret: str, requester: Requester, asked_model: str = "") -
             request_id=requester.request_id,
             state=Call.State.REQUESTED,
             requested_at=now,
-            deadline_at=now + timedelta(seconds=allowance.call_max_s),
+            deadline_at=now + timedelta(seconds=reservation.call_max_s),
+            charged_seconds=reservation.seconds,
+            charged_microdollars=reservation.microdollars,
         )
         _record(Action.CALL_REQUESTED, call, issuance=issuance.pk)
     return call
@@ -178,8 +184,9 @@ def _make_room(user: User, allowance: Allowance, now: datetime) -> None:
     silent = own.filter(state=Call.State.LIVE, last_seen_at=None).order_by("id").first()
     if silent is None:
         raise exceptions.TooManyCalls()
-    own.filter(pk=silent.pk).update(state=Call.State.ENDED, ended_at=now, end_reason=Call.EndReason.REPLACED)
-    _record(Action.CALL_ENDED, silent, code=Call.EndReason.REPLACED)  # the worker tells the upstream
+    if own.filter(pk=silent.pk).update(state=Call.State.ENDED, ended_at=now, end_reason=Call.EndReason.REPLACED):
+        settle(silent)
+        _record(Action.CALL_ENDED, silent, code=Call.EndReason.REPLACED)  # the worker tells the upstream
 
 
 async def _create_upstream(call: Call, offer_sdp: str, secret: str) -> CreatedCall:
@@ -232,6 +239,7 @@ def record_failure(call: Call, *, error: CodedError) -> None:
     call.error_code, call.ended_at = error.code, timezone.now()
     with durable_record():
         call.save(update_fields=["state", "error_code", "ended_at"])
+        settle(call)
         _record(Action.CALL_FAILED, call, code=error.code, upstream_status=error.upstream_status)
 
 
@@ -252,8 +260,8 @@ def end_call(call: Call, *, reason: Call.EndReason, actor: str, detail: str = ""
         )  # fmt: skip
         if not ended:
             return False
+        settle(call)
         _record(Action.CALL_ENDED, call, actor=actor, code=reason)
-    call.refresh_from_db()
     hang_up_upstream(call)
     return True
 
@@ -301,6 +309,7 @@ def _close_lost_requests(now: datetime) -> None:
             if Call.objects.filter(pk=call.pk, state=Call.State.REQUESTED).update(
                 state=Call.State.UNKNOWN, ended_at=now
             ):
+                settle(call)
                 _record(Action.CALL_FAILED, call, actor="worker", code="outcome_unknown")
 
 

@@ -20,6 +20,7 @@ from tokens.constants import (
     MIN_TTL_S,
     RATE_FORM,
     SESSION_ID_CHARS,
+    SHORTEST_CALL_S,
     USER_AGENT_CHARS,
 )
 from usage.money import MicrodollarsField
@@ -165,7 +166,7 @@ class Policy(models.Model):
     microdollars_a_month = MicrodollarsField("money a month", null=True, blank=True, help_text="In US dollars.")
     calls_at_once = models.PositiveIntegerField(null=True, blank=True)
     call_max_s = models.PositiveIntegerField(
-        "longest call", null=True, blank=True, validators=[MinValueValidator(10)], help_text="In seconds."
+        "longest call", null=True, blank=True, validators=[MinValueValidator(SHORTEST_CALL_S)], help_text="In seconds."
     )
     allowed_networks = models.JSONField(
         null=True, blank=True, validators=[check_networks], help_text='["192.0.2.0/24"]'

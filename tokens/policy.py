@@ -13,6 +13,9 @@ T = TypeVar("T")
 # Fields of a session that anybody may name within their policy; all others need `own_session`.
 PLAIN_SESSION_FIELDS: Final = frozenset({"type", "model", "audio"})
 
+# Limits that need our relay to hold.
+CALL_LIMITS: Final = ("seconds_a_day", "seconds_a_month", "microdollars_a_day", "microdollars_a_month")
+
 
 @dataclass(frozen=True)
 class Allowance:
@@ -93,8 +96,9 @@ def allowance_of(user: User, api_key: ApiKey | None) -> Allowance:
                 return tuple(value) if isinstance(value, list) else value  # type: ignore[return-value]
         return default
 
+    limits_calls = any(first(field, None) is not None for field in CALL_LIMITS)
     return Allowance(
-        kinds=first("allowed_kinds", tuple(settings.CLIENT_SECRET_KINDS)),
+        kinds=first("allowed_kinds", _default_kinds(limits_calls=limits_calls)),
         agents=first("allowed_agents", None),
         models=first("allowed_models", None),
         voices=first("allowed_voices", None),
@@ -112,6 +116,12 @@ def allowance_of(user: User, api_key: ApiKey | None) -> Allowance:
         networks=first("allowed_networks", ()),
         origins=first("allowed_origins", None),
     )
+
+
+def _default_kinds(*, limits_calls: bool) -> tuple[str, ...]:
+    """Return the kinds where no policy names any. Calls that are limited need our relay, so no direct secrets then."""
+    kinds = tuple(settings.CLIENT_SECRET_KINDS)
+    return tuple(kind for kind in kinds if kind != Kind.DIRECT) if limits_calls else kinds
 
 
 def chosen_kind(allowance: Allowance, *, asked: str, with_key: bool) -> str:

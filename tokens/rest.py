@@ -164,21 +164,19 @@ def _invalid(problems: Any) -> exceptions.InvalidRequest:
 
 
 class UsageView(OwnView):
-    """`GET /api/usage`: what policy allows, what is used, and when it starts anew."""
+    """`GET /api/usage`: what policy allows, what is used, and when it starts anew. Money is in micro-dollars."""
 
     def get(self, request: Request) -> Response:
         allowance = allowance_of(owner_of(request), key_of(request))
-        now = timezone.now()
-        counted = {}
-        for metric in quotas.METRICS:
-            limit = getattr(allowance, metric)
-            used = quotas.used(owner_of(request), metric, now) if limit is not None else None
-            counted[_camel(metric)] = {
-                "limit": limit,
-                "used": used,
-                "left": None if limit is None else max(0, limit - (used or 0)),
-                "resetsAt": int(quotas.period_end(metric, now).timestamp()),
+        counted = {
+            _camel(standing.metric): {
+                "limit": standing.limit,
+                "used": standing.used,
+                "left": standing.left,
+                "resetsAt": int(standing.resets_at.timestamp()),
             }
+            for standing in quotas.standings(owner_of(request), allowance, timezone.now())
+        }
         return Response(
             counted
             | {
@@ -186,6 +184,7 @@ class UsageView(OwnView):
                 "agents": allowance.agents,
                 "models": allowance.models,
                 "voices": allowance.voices,
+                "origins": allowance.origins,
                 "issueRate": allowance.issue_rate,
                 "callsAtOnce": allowance.calls_at_once,
                 "callMaxSeconds": allowance.call_max_s,

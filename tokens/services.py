@@ -114,6 +114,7 @@ def admit(*, requester: Requester, wish: Wish) -> Admitted:
         allowance.check_origin(requester.origin)
         version = _find_agent_version(wish.agent_slug, allowance)
         session = _granted_session(version, wish, allowance)
+        quotas.check_call_is_left(requester.user, allowance, timezone.now(), model=session["model"])
         kind = chosen_kind(allowance, asked=wish.kind, with_key=requester.api_key is not None)
         ttl_s = _granted_ttl(wish, allowance)
         issuance = _write_intent(requester, requester.user, version, wish, kind, session, allowance)

@@ -226,8 +226,9 @@ def test_the_allowance_starts_anew_with_the_day_and_the_month() -> None:
 
 
 def test_one_sees_what_is_left(alices_client: Client, alice: User) -> None:
-    Policy.objects.create(user=alice, secrets_a_day=3)
+    Policy.objects.create(user=alice, secrets_a_day=3, microdollars_a_month=2_000_000)
     post(alices_client)
+    quotas.correct(alice, datetime.now(UTC), seconds=90, microdollars=2_500_000)
     usage = alices_client.get("/api/usage").json()
 
     assert {name: usage["secretsADay"][name] for name in ("limit", "used", "left")} == {
@@ -235,7 +236,14 @@ def test_one_sees_what_is_left(alices_client: Client, alice: User) -> None:
         "used": 1,
         "left": 2,
     }
-    assert usage["secretsAMonth"]["limit"] is None
+    assert {name: usage["secretsAMonth"][name] for name in ("limit", "used", "left")} == {
+        "limit": None,
+        "used": None,
+        "left": None,
+    }
+    assert (usage["secondsADay"]["used"], usage["secondsADay"]["left"]) == (90, None)
+    assert (usage["microdollarsAMonth"]["limit"], usage["microdollarsAMonth"]["left"]) == (2_000_000, 0)
+    assert usage["secondsAMonth"]["resetsAt"] >= usage["secondsADay"]["resetsAt"]
     assert usage["issueRate"] == "1000/m"
 
 
