@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from aiohttp import web
@@ -19,9 +20,12 @@ from django.test import AsyncClient, Client
 from pytest_django import Settings
 
 from agents.models import Agent, AgentVersion
+from audit import group_commit
+from audit.group_commit import Work
 from usage.models import Price
 from voiceagent.upstream import close_upstream_http
 
+T = TypeVar("T")
 DATA = Path(__file__).parent / "data"
 ORIGIN = "http://testserver"
 
@@ -170,6 +174,7 @@ async def close_this_loop_s() -> None:
     """
     await close_upstream_http()
     await sync_to_async(connections.close_all)()
+    group_commit.stop_writer()
 
 
 def _text(part: object) -> str:
@@ -188,3 +193,16 @@ async def alices_page(alice: User, assistant: Agent) -> AsyncIterator[AsyncClien
     await client.aforce_login(alice)
     yield client
     await close_this_loop_s()
+
+
+@pytest.fixture(autouse=True)
+def one_connection(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a test's database is one transaction that is rolled back, let everything happen on its connection."""
+    marker = request.node.get_closest_marker("django_db")
+    if "transactional_db" in request.fixturenames or (marker and marker.kwargs.get("transaction")):
+        return
+
+    async def commit(work: Work[T]) -> T:
+        return await sync_to_async(group_commit.commit_now)(work)
+
+    monkeypatch.setattr(group_commit, "commit", commit)

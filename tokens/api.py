@@ -1,29 +1,30 @@
 """Routes of client secrets. The issuing ones are asynchronous, because a direct secret waits for the upstream."""
 
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
-from asgiref.sync import sync_to_async
 from django.http import HttpRequest, JsonResponse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
 from realtime_api.errors import CodedError
 from tokens.authentication import check_access, identify
 from tokens.exceptions import OriginNotAllowed
 from tokens.models import Scope
-from tokens.requester import Requester, check_origin, requester_of
-from tokens.services import IssuedSecret, issue_client_secret, record_refusal
-from tokens.wishes import Parser, Wish, parse_upstream_wish, parse_wish
+from tokens.requester import check_origin, requester_of
+from tokens.services import Asked, IssuedSecret, issue_client_secret
+from tokens.wishes import Parser, parse_upstream_wish, parse_wish
 from voiceagent.errors import allow_methods
 
 # The views are exempt from the CSRF middleware because programs come with a key and no token; `check_access` asks
 # a session's request for its token all the same.
 
 
+NO_STORE: Final = {"Cache-Control": "no-store"}
+
+
 @csrf_exempt
 @allow_methods("POST")
-@never_cache
 async def client_secret(request: HttpRequest) -> JsonResponse:
     """Issue a client secret: `POST /api/client-secret`.
 
@@ -43,22 +44,20 @@ async def client_secret(request: HttpRequest) -> JsonResponse:
         "value": issued.value,
         "expires_at": _expires_at(issued),
     }
-    return JsonResponse(body, headers=issued.rate.headers())
+    return JsonResponse(body, headers=NO_STORE | issued.rate.headers())
 
 
 @csrf_exempt
 @allow_methods("POST")
-@never_cache
 async def upstream_client_secret(request: HttpRequest) -> JsonResponse:
     """Issue a client secret in the upstream's own shape: `POST /v1/realtime/client_secrets`."""
     issued = await _issue(request, parse_upstream_wish)
     body = {"value": issued.value, "expires_at": _expires_at(issued), "session": issued.session}
-    return JsonResponse(body, headers=issued.rate.headers())
+    return JsonResponse(body, headers=NO_STORE | issued.rate.headers())
 
 
 @csrf_exempt
 @allow_methods("GET", "POST")
-@never_cache
 async def session(request: HttpRequest) -> JsonResponse:
     """Issue a client secret in the older shape, by GET too, so that a person can try it: `/api/session`.
 
@@ -75,16 +74,15 @@ async def session(request: HttpRequest) -> JsonResponse:
         "expires_at": expires_at,
         "client_secret": {"value": issued.value, "expires_at": expires_at},
     }
-    return JsonResponse(body, headers=issued.rate.headers())
+    return JsonResponse(body, headers=NO_STORE | issued.rate.headers())
 
 
 async def _issue(request: HttpRequest, parse: Parser) -> IssuedSecret:
-    requester, wish = await sync_to_async(_read)(request, parse)
-    return await issue_client_secret(requester=requester, wish=wish)
+    return await issue_client_secret(partial(_read, request, parse))
 
 
-def _read(request: HttpRequest, parse: Parser) -> tuple[Requester, Wish]:
-    """Authenticate and validate; whatever is refused here leaves a row like any other refusal."""
+def _read(request: HttpRequest, parse: Parser) -> Asked:
+    """Authenticate and validate."""
     requester = requester_of(request, None)
     try:
         is_get = request.method == "GET"
@@ -94,10 +92,9 @@ def _read(request: HttpRequest, parse: Parser) -> tuple[Requester, Wish]:
         if is_get and requester.user is not None and requester.api_key is None:
             _check_own_page(request)
         headers: Mapping[str, str] = request.headers
-        return requester, parse(headers, request.body if not is_get else b"")
+        return Asked(requester, parse(headers, request.body if not is_get else b""))
     except CodedError as exc:
-        record_refusal(requester, error=exc)
-        raise
+        return Asked(requester, refusal=exc)
 
 
 def _check_own_page(request: HttpRequest) -> None:

@@ -7,15 +7,18 @@ import hmac
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth import get_user
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user
 from django.contrib.auth.models import User
+from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from tokens import api_keys
+from tokens import api_keys, lookups
 from tokens.exceptions import ApiKeyExpired, InvalidApiKey, MissingScope, NetworkNotAllowed, NotAuthenticated
 from tokens.models import ApiKey, Scope
 from tokens.requester import Requester, requester_of
@@ -29,9 +32,33 @@ def identify(request: HttpRequest) -> Requester:
     Raises InvalidApiKey and ApiKeyExpired.
     """
     if "HTTP_AUTHORIZATION" not in request.META:
-        return requester_of(request, get_user(request))
+        return requester_of(request, session_user(request))
     key = find_api_key(bearer_of(request), timezone.now())
     return requester_of(request, key.user, api_key=key)
+
+
+def session_user(request: HttpRequest) -> User | None:
+    """Return the user of the request's session cookie, as Django's `get_user` does, by two prepared queries.
+
+    A session that this does not verify is left to Django, which knows the fallback keys and ends a stolen session.
+    """
+    session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    stored = lookups.session_data(session_key) if session_key else None
+    if stored is None or stored[1] <= timezone.now():
+        return None
+    session = SessionStore(session_key)
+    content = session.decode(stored[0])
+    if content.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS or SESSION_KEY not in content:
+        return None
+    user = lookups.user(int(content[SESSION_KEY]))
+    if user is None or not user.is_active:
+        return None
+    if constant_time_compare(content.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
+        return user
+    if not hasattr(request, "session"):
+        request.session = session
+    found = get_user(request)
+    return found if isinstance(found, User) else None
 
 
 def check_access(request: HttpRequest, requester: Requester, scope: Scope, *, csrf: bool = True) -> None:
@@ -57,11 +84,11 @@ def bearer_of(request: HttpRequest) -> str:
 
 
 def find_api_key(unverified_value: str, now: datetime) -> ApiKey:
-    """Return the key with this value and note its use. Raises InvalidApiKey or, to its holder only, ApiKeyExpired."""
+    """Return the key with this value. Raises InvalidApiKey or, to its holder only, ApiKeyExpired."""
     if not api_keys.has_form(unverified_value):
         raise InvalidApiKey()
     public_part = api_keys.public_part(unverified_value)
-    key = ApiKey.objects.select_related("user").filter(public_part=public_part).first()
+    key = lookups.api_key(public_part)
     if key is None or key.pepper_number not in api_keys.peppers():
         raise InvalidApiKey()
     if not hmac.compare_digest(key.digest, api_keys.digest(unverified_value, pepper_number=key.pepper_number)):
@@ -70,9 +97,12 @@ def find_api_key(unverified_value: str, now: datetime) -> ApiKey:
         raise InvalidApiKey()
     if key.expires_at <= now:
         raise ApiKeyExpired()
-    if key.needs_last_used(now):
-        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
     return key
+
+
+def note_use(key: ApiKey) -> None:
+    """Note when a key was used."""
+    ApiKey.objects.filter(pk=key.pk).update(last_used_at=timezone.now())
 
 
 class _CsrfCheck(CsrfViewMiddleware):
@@ -80,13 +110,15 @@ class _CsrfCheck(CsrfViewMiddleware):
         raise CsrfFailed()
 
 
+_csrf_check = _CsrfCheck(lambda request: HttpResponse())
+
+
 def _check_csrf(request: HttpRequest) -> None:
     """Raise CsrfFailed as Django's own middleware would refuse; the views are exempt from that for the keys' sake."""
     # Tokens come in the header here. A form is not read for one: whoever reads the body must find it whole.
     request._post = QueryDict()  # type: ignore[attr-defined]  # where Django keeps a form that was read
-    check = _CsrfCheck(lambda request: HttpResponse())
-    check.process_request(request)
-    check.process_view(request, lambda request: HttpResponse(), (), {})
+    _csrf_check.process_request(request)
+    _csrf_check.process_view(request, lambda request: HttpResponse(), (), {})
 
 
 class KeyOrSession(BaseAuthentication):
@@ -98,7 +130,10 @@ class KeyOrSession(BaseAuthentication):
         if requester.user is None:
             raise NotAuthenticated()
         check_access(request._request, requester, view.required_scope)
-        return requester.user, requester.api_key
+        key = requester.api_key
+        if key is not None and key.needs_last_used(timezone.now()):
+            note_use(key)
+        return requester.user, key
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="voiceagent"'

@@ -1,11 +1,13 @@
 """What a requester may do: the policies that concern them, put together, and the questions asked of the result."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.models import User
 
+from tokens import lookups
 from tokens.exceptions import NetworkNotAllowed, OriginNotAllowed, PolicyDenied
 from tokens.models import ApiKey, Kind, Policy, in_networks
 
@@ -27,7 +29,8 @@ class Allowance:
     voices: tuple[str, ...] | None
     own_session: bool
     max_ttl_s: int
-    issue_rate: str
+    issue_rate: str  # of the user, with all keys together
+    key_issue_rate: str  # of the key alone; empty unless its own policy sets one
     secrets_a_day: int | None
     secrets_a_month: int | None
     seconds_a_day: int | None
@@ -87,10 +90,11 @@ class Allowance:
 
 def allowance_of(user: User, api_key: ApiKey | None) -> Allowance:
     """Put together what a user may do, with a key or without: for each field the most specific policy that sets it."""
-    policies = sorted(Policy.objects.for_user(user, api_key), key=lambda policy: policy.precedence)
+    policies = lookups.policies(user.pk, api_key.pk if api_key else None)
+    policies.sort(key=lambda policy: policy.precedence)
 
-    def first(field: str, default: T) -> T:
-        for policy in policies:
+    def first(field: str, default: T, among: Sequence[Policy] = policies) -> T:
+        for policy in among:
             value = getattr(policy, field)
             if value not in (None, ""):
                 return tuple(value) if isinstance(value, list) else value  # type: ignore[return-value]
@@ -104,7 +108,8 @@ def allowance_of(user: User, api_key: ApiKey | None) -> Allowance:
         voices=first("allowed_voices", None),
         own_session=first("own_session", False),
         max_ttl_s=first("max_ttl_s", settings.CLIENT_SECRET_MAX_TTL_S),
-        issue_rate=first("issue_rate", settings.ISSUE_RATE),
+        issue_rate=first("issue_rate", settings.ISSUE_RATE, [policy for policy in policies if not policy.api_key_id]),
+        key_issue_rate=first("issue_rate", "", [policy for policy in policies if policy.api_key_id]),
         secrets_a_day=first("secrets_a_day", None),
         secrets_a_month=first("secrets_a_month", None),
         seconds_a_day=first("seconds_a_day", None),

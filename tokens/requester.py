@@ -33,9 +33,7 @@ class Requester:
 
     @property
     def rate_key(self) -> str:
-        """Return whose rate this counts against: the key, the user, or else the address (unknown ones share one)."""
-        if self.api_key:
-            return f"key:{self.api_key.pk}"
+        """Return whose rate this counts against: the user's, whatever key they use, or else the address'."""
         return f"user:{self.user.pk}" if self.user else self.address_key
 
     @property

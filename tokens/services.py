@@ -7,25 +7,29 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from agents.models import Agent, AgentVersion
+from agents.models import AgentVersion
+from audit import group_commit
 from audit.actions import Action
+from audit.group_commit import Group
 from audit.services import durable_record, record_event
 from realtime_api import client_secrets
 from realtime_api.errors import CodedError, UpstreamError
 from realtime_api.session import SessionConfig, merge_session
 from realtime_api.upstream import MintedSecret, create_client_secret
-from tokens import api_keys, exceptions, quotas
+from tokens import api_keys, exceptions, lookups, quotas
+from tokens.authentication import note_use
 from tokens.constants import INTENT_DEADLINE_S, SESSION_ID_CHARS
 from tokens.limits import RateState, check_rate
 from tokens.models import ApiKey, Issuance, Kind
@@ -35,13 +39,27 @@ from tokens.requester import Requester
 from tokens.wishes import Wish
 from voiceagent.upstream import configured_upstream, safety_identifier, upstream_http
 
+NOTHING_ASKED: Final = Wish()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that was read. refusal: why it goes no further, when reading already showed it."""
+
+    requester: Requester
+    wish: Wish = NOTHING_ASKED
+    refusal: CodedError | None = None
+
 
 @dataclass(frozen=True)
 class Admitted:
-    """A wish that passed every check, with its intent on record."""
+    """A wish that passed every check. issuance: not saved yet."""
 
+    user: User
     issuance: Issuance
     session: SessionConfig
+    wish: Wish
+    allowance: Allowance
     ttl_s: int
     rate: RateState
 
@@ -59,69 +77,124 @@ class IssuedSecret:
         return f"IssuedSecret({self.issuance!r})"
 
 
-async def issue_client_secret(*, requester: Requester, wish: Wish) -> IssuedSecret:
+async def issue_client_secret(read: Callable[[], Asked]) -> IssuedSecret:
     """Issue a client secret: a *relayed* one is ours and good for one call at our relay, a *direct* one upstream's.
 
-    The intent is durable before the upstream is asked or anything is made, the outcome before the value is
-    returned. When the client leaves meanwhile, the record is finished all the same.
-    Raises IssueError and UpstreamError subclasses, each of which left a row with its code.
+    read: authenticates and validates; it runs where the database may be asked. The intent is durable before the
+    upstream is asked, the outcome before the value is returned. When the client leaves meanwhile, the record is
+    finished all the same. Raises CodedError subclasses, each of which left a row with its code.
     """
-    admitted = await sync_to_async(admit)(requester=requester, wish=wish)
-    work = asyncio.create_task(_issue_admitted(admitted))
+    work = asyncio.create_task(_Issuing(read).run())
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
         await asyncio.wait({work})
+        work.exception()  # it is on record, and there is nobody left to tell
         raise
 
 
-async def _issue_admitted(admitted: Admitted) -> IssuedSecret:
-    minted = _own_secret(admitted)
-    if admitted.issuance.kind == Kind.DIRECT:
+class _Issuing:
+    """One request for a client secret on its way through two commits, or one where nobody else takes part."""
+
+    def __init__(self, read: Callable[[], Asked]) -> None:
+        self._read = read
+        self._asked: Asked | None = None
+
+    async def run(self) -> IssuedSecret:
         try:
-            minted = await create_client_secret(
-                upstream_http(),
-                configured_upstream(),
-                session=admitted.session,
-                ttl_s=admitted.ttl_s,
-                safety_identifier=safety_identifier(admitted.issuance.user_id),
-            )
-        except UpstreamError as exc:
-            await sync_to_async(record_failure)(admitted.issuance, error=exc)
+            decision = await group_commit.commit(self._decide)
+        except exceptions.IssueError as exc:
+            # An allowance that is used up shows while its row is locked: the intent is undone, the refusal kept.
+            if self._asked is not None:
+                await group_commit.commit(partial(record_refusal, asked=self._asked, error=exc))
             raise
-    await sync_to_async(conclude)(admitted.issuance, minted)
-    return IssuedSecret(minted.value, admitted.issuance, minted.session, admitted.rate)
+        if isinstance(decision, CodedError):
+            raise decision
+        return decision if isinstance(decision, IssuedSecret) else await _ask_upstream(decision)
+
+    def _decide(self, group: Group) -> "IssuedSecret | Admitted | CodedError":
+        """Read, decide, and write the intent of what is admitted, or the refusal of what is not."""
+        asked = self._asked = self._read()
+        try:
+            if asked.refusal is not None:
+                raise asked.refusal
+            admitted = _admit(asked)
+        except CodedError as exc:
+            record_refusal(group, asked=asked, error=exc)
+            return exc
+        key = asked.requester.api_key
+        if key is not None and key.needs_last_used(timezone.now()):
+            group.lock(f"key:{key.pk}", partial(note_use, key))
+        _write_intent(group, admitted)
+        return _issue_ours(group, admitted) if admitted.issuance.kind == Kind.RELAYED else admitted
 
 
-def _own_secret(admitted: Admitted) -> MintedSecret:
+def _issue_ours(group: Group, admitted: Admitted) -> IssuedSecret:
+    """Make a secret of our own, with the outcome in the same commit as the intent."""
+    issuance = admitted.issuance
     expires_at = int(timezone.now().timestamp()) + admitted.ttl_s
-    session = {"object": "realtime.session", "id": admitted.issuance.session_id, "expires_at": 0}
-    return MintedSecret(client_secrets.make_value(), expires_at, dict(admitted.session) | session, request_id="")
+    session = {"object": "realtime.session", "id": issuance.session_id, "expires_at": 0}
+    minted = MintedSecret(client_secrets.make_value(), expires_at, dict(admitted.session) | session, request_id="")
+    _fill_in(issuance, minted)
+    _record(group, Action.CLIENT_SECRET_ISSUED, issuance, expires_at=expires_at, model=issuance.model)
+    return IssuedSecret(minted.value, issuance, minted.session, admitted.rate)
 
 
-def admit(*, requester: Requester, wish: Wish) -> Admitted:
-    """Decide about a wish and write the intent; a refusal is recorded before it is raised."""
+async def _ask_upstream(admitted: Admitted) -> IssuedSecret:
+    issuance = admitted.issuance
     try:
-        check_rate("issue-burst", key=requester.rate_key, rate=settings.ISSUE_BURST_RATE)
-        if requester.user is None:
-            check_rate("issue", key=requester.rate_key, rate=settings.ISSUE_RATE)
-            raise exceptions.NotAuthenticated()
-        allowance = allowance_of(requester.user, requester.api_key)
-        rate = check_rate("issue", key=requester.rate_key, rate=allowance.issue_rate)
-        if not settings.UPSTREAM_API_KEY:
-            raise exceptions.NotConfigured()
-        allowance.check_network(requester.ip)
-        allowance.check_origin(requester.origin)
-        version = _find_agent_version(wish.agent_slug, allowance)
-        session = _granted_session(version, wish, allowance)
-        quotas.check_call_is_left(requester.user, allowance, timezone.now(), model=session["model"])
-        kind = chosen_kind(allowance, asked=wish.kind, with_key=requester.api_key is not None)
-        ttl_s = _granted_ttl(wish, allowance)
-        issuance = _write_intent(requester, requester.user, version, wish, kind, session, allowance)
-    except exceptions.IssueError as exc:
-        record_refusal(requester, error=exc, agent_slug=wish.agent_slug)
+        minted = await create_client_secret(
+            upstream_http(),
+            configured_upstream(),
+            session=admitted.session,
+            ttl_s=admitted.ttl_s,
+            safety_identifier=safety_identifier(issuance.user_id),
+        )
+    except UpstreamError as exc:
+        await group_commit.commit(partial(_write_failure, admitted=admitted, error=exc))
         raise
-    return Admitted(issuance, session, ttl_s, rate)
+    await group_commit.commit(partial(_write_outcome, issuance=issuance, minted=minted))
+    return IssuedSecret(minted.value, issuance, minted.session, admitted.rate)
+
+
+def _admit(asked: Asked) -> Admitted:
+    """Decide about a wish. Raises IssueError."""
+    requester, wish = asked.requester, asked.wish
+    check_rate("issue-burst", key=requester.rate_key, rate=settings.ISSUE_BURST_RATE)
+    user = requester.user
+    if user is None:
+        check_rate("issue", key=requester.rate_key, rate=settings.ISSUE_RATE)
+        raise exceptions.NotAuthenticated()
+    allowance = allowance_of(user, requester.api_key)
+    rate = check_rate("issue", key=requester.rate_key, rate=allowance.issue_rate)
+    if requester.api_key is not None and allowance.key_issue_rate:
+        rate = min(rate, check_rate("issue-key", key=requester.actor, rate=allowance.key_issue_rate), key=_left)
+    if not settings.UPSTREAM_API_KEY:
+        raise exceptions.NotConfigured()
+    allowance.check_network(requester.ip)
+    allowance.check_origin(requester.origin)
+    version = _find_agent_version(wish.agent_slug, allowance)
+    session = _granted_session(version, wish, allowance)
+    quotas.check_call_is_left(user, allowance, timezone.now(), model=session["model"])
+    issuance = Issuance(
+        **_facts(requester),
+        status=Issuance.Status.REQUESTED,
+        kind=chosen_kind(allowance, asked=wish.kind, with_key=requester.api_key is not None),
+        agent_version_id=version.pk,
+        agent=version.agent.slug,
+        model=session["model"],
+        voice=session["audio"]["output"]["voice"],
+        session=session if wish.session is not None else None,
+        session_id=wish.session_id or f"sess_{secrets.token_hex(12)}",
+        idempotency_digest=_idempotency_digest(wish) if wish.idempotency_key else None,
+        body_digest=wish.body_digest,
+        requested_at=timezone.now(),
+    )
+    return Admitted(user, issuance, session, wish, allowance, _granted_ttl(wish, allowance), rate)
+
+
+def _left(rate: RateState) -> int:
+    return rate.remaining
 
 
 def _granted_session(version: AgentVersion, wish: Wish, allowance: Allowance) -> SessionConfig:
@@ -141,8 +214,37 @@ def _granted_ttl(wish: Wish, allowance: Allowance) -> int:
     return wish.ttl_s
 
 
-def conclude(issuance: Issuance, minted: MintedSecret) -> None:
-    """Write the outcome of an issuance: the value's digest, its hint and its end of life."""
+def _write_intent(group: Group, admitted: Admitted) -> None:
+    """Use up the allowances and write the intent, both or neither.
+
+    The group raises QuotaExceeded, and AlreadyMinted or IdempotencyMismatch for an Idempotency-Key used before.
+    """
+    user, issuance, allowance = admitted.user, admitted.issuance, admitted.allowance
+
+    def use() -> None:
+        if issuance.idempotency_digest:
+            _refuse_repeat(user, issuance.idempotency_digest, admitted.wish)
+        quotas.use_quotas(user, allowance, issuance.requested_at)
+
+    group.lock(quotas.subject(user), use)
+    group.insert(issuance)
+    _record(group, Action.CLIENT_SECRET_REQUESTED, issuance, agent=issuance.agent, kind=issuance.kind)
+
+
+_OUTCOME: Final = (
+    "status", "secret_digest", "secret_hint", "decided_at", "expires_at", "upstream_request_id", "session_id",
+)  # fmt: skip
+_FAILURE: Final = ("status", "error_code", "upstream_status", "decided_at", "idempotency_digest")
+
+
+def _write_outcome(group: Group, issuance: Issuance, minted: MintedSecret) -> None:
+    _fill_in(issuance, minted)
+    group.update(issuance, _OUTCOME)
+    _record(group, Action.CLIENT_SECRET_ISSUED, issuance, expires_at=minted.expires_at, model=issuance.model)
+
+
+def _fill_in(issuance: Issuance, minted: MintedSecret) -> None:
+    """Fill in the outcome: the value's digest, its hint and its end of life."""
     issuance.status = Issuance.Status.ISSUED
     issuance.secret_digest = secret_digest(minted.value)
     issuance.secret_hint = minted.value[-client_secrets.HINT_CHARS :]
@@ -151,56 +253,54 @@ def conclude(issuance: Issuance, minted: MintedSecret) -> None:
     issuance.upstream_request_id = minted.request_id
     if isinstance(minted.session.get("id"), str):
         issuance.session_id = minted.session["id"][:SESSION_ID_CHARS]
-    fields = ["status", "secret_digest", "secret_hint", "decided_at", "expires_at", "upstream_request_id", "session_id"]
-    with durable_record():
-        issuance.save(update_fields=fields)
-        _record(Action.CLIENT_SECRET_ISSUED, issuance, expires_at=minted.expires_at, model=issuance.model)
 
 
-def record_failure(issuance: Issuance, *, error: UpstreamError) -> None:
+def _write_failure(group: Group, admitted: Admitted, error: UpstreamError) -> None:
     """Write the outcome of an issuance that came to nothing upstream, or whose fate is unknown.
 
     What surely was not minted counts against no allowance, and its Idempotency-Key may be used again.
     """
+    issuance = admitted.issuance
     issuance.status = Issuance.Status.UNKNOWN if error.fate_unknown else Issuance.Status.FAILED
     issuance.error_code, issuance.upstream_status = error.code, error.upstream_status
     issuance.decided_at = timezone.now()
-    with durable_record():
-        if not error.fate_unknown:
-            issuance.idempotency_digest = None
-            assert issuance.user is not None
-            quotas.give_back(issuance.user, issuance.requested_at)
-        issuance.save(update_fields=["status", "error_code", "upstream_status", "decided_at", "idempotency_digest"])
-        action = Action.CLIENT_SECRET_UNKNOWN if error.fate_unknown else Action.CLIENT_SECRET_FAILED
-        _record(action, issuance, code=error.code, upstream_status=error.upstream_status)
+    if not error.fate_unknown:
+        issuance.idempotency_digest = None
+        give_back = partial(quotas.give_back, admitted.user, issuance.requested_at)
+        group.lock(quotas.subject(admitted.user), give_back)
+    group.update(issuance, _FAILURE)
+    action = Action.CLIENT_SECRET_UNKNOWN if error.fate_unknown else Action.CLIENT_SECRET_FAILED
+    _record(group, action, issuance, code=error.code, upstream_status=error.upstream_status)
 
 
-def record_refusal(requester: Requester, *, error: CodedError, agent_slug: str = "") -> None:
+def record_refusal(group: Group, *, asked: Asked, error: CodedError) -> None:
     """Keep a refusal as a row. After the first few alike in a minute the last row tells about how many more.
 
     Refusals are cheap to cause, and must not be a way to fill the disk or to hold its lock.
     """
+    requester = asked.requester
     counter = RefusalCounter(f"{error.code}:{requester.rate_key}")
     repeats = counter.count()
     if repeats:
         row = counter.row()
         if row is not None and repeats.bit_count() == 1:  # at 1, 2, 4, 8, … so that a flood is none of writes
-            Issuance.objects.filter(pk=row).update(repeats=repeats)
+            rows = Issuance.objects.filter(pk=row)
+            group.lock(f"issuance:{row}", partial(rows.update, repeats=repeats))
         return
     now = timezone.now()
     is_denied = error.status < HTTPStatus.INTERNAL_SERVER_ERROR
-    with durable_record():
-        issuance = Issuance.objects.create(
-            **_facts(requester),
-            status=Issuance.Status.DENIED if is_denied else Issuance.Status.FAILED,
-            error_code=error.code,
-            agent=agent_slug[:80],
-            requested_at=now,
-            decided_at=now,
-        )
-        action = Action.CLIENT_SECRET_DENIED if is_denied else Action.CLIENT_SECRET_FAILED
-        _record(action, issuance, code=error.code)
-    counter.remember_row(issuance.pk)
+    issuance = Issuance(
+        **_facts(requester),
+        status=Issuance.Status.DENIED if is_denied else Issuance.Status.FAILED,
+        error_code=error.code,
+        agent=asked.wish.agent_slug[:80],
+        requested_at=now,
+        decided_at=now,
+    )
+    group.insert(issuance)
+    action = Action.CLIENT_SECRET_DENIED if is_denied else Action.CLIENT_SECRET_FAILED
+    _record(group, action, issuance, code=error.code)
+    group.afterwards(lambda: counter.remember_row(issuance.pk))
 
 
 def revoke_issuance(issuance: Issuance, *, actor: str, request_id: str) -> bool:
@@ -258,59 +358,18 @@ def find_leaked(value: str) -> str | None:
 
 def _find_agent_version(slug: str, allowance: Allowance) -> AgentVersion:
     """Return what an agent runs. One that a policy hides looks unknown; one that is switched off says so."""
-    if not slug:
-        offered = [agent for agent in Agent.objects.offered() if allowance.allows_agent(agent.slug)]
-        agent = offered[0] if offered else None
+    if slug:
+        agent = lookups.agent(slug)
+    elif allowance.agents is None:
+        agent = lookups.first_agent()
     else:
-        agent = Agent.objects.select_related("published").filter(slug=slug).first()
+        offered = [offered for offered in lookups.offered_slugs() if allowance.allows_agent(offered)]
+        agent = lookups.agent(offered[0]) if offered else None
     if agent is None or agent.published is None or not allowance.allows_agent(agent.slug):
         raise exceptions.UnknownAgent()
     if not agent.enabled:
         raise exceptions.AgentDisabled()
     return agent.published
-
-
-def _write_intent(
-    requester: Requester,
-    user: User,
-    version: AgentVersion,
-    wish: Wish,
-    kind: str,
-    session: SessionConfig,
-    allowance: Allowance,
-) -> Issuance:
-    """Use up the allowances and write the intent, both or neither.
-
-    Raises QuotaExceeded, and AlreadyMinted or IdempotencyMismatch for an Idempotency-Key that was used before.
-    """
-    now = timezone.now()
-    idempotency_digest = _idempotency_digest(wish) if wish.idempotency_key else None
-    with durable_record():
-        if idempotency_digest:
-            _refuse_repeat(user, idempotency_digest, wish)
-        quotas.use_quotas(user, allowance, now)
-        try:
-            with transaction.atomic():
-                issuance = Issuance.objects.create(
-                    **_facts(requester),
-                    status=Issuance.Status.REQUESTED,
-                    kind=kind,
-                    agent_version=version,
-                    agent=version.agent.slug,
-                    model=session["model"],
-                    voice=session["audio"]["output"]["voice"],
-                    session=session if wish.session is not None else None,
-                    session_id=wish.session_id or f"sess_{secrets.token_hex(12)}",
-                    idempotency_digest=idempotency_digest,
-                    body_digest=wish.body_digest,
-                    requested_at=now,
-                )
-        except IntegrityError:
-            if idempotency_digest:
-                _refuse_repeat(user, idempotency_digest, wish)  # somebody with the same key was quicker
-            raise
-        _record(Action.CLIENT_SECRET_REQUESTED, issuance, agent=issuance.agent, kind=kind)
-    return issuance
 
 
 def _refuse_repeat(user: User, idempotency_digest: str, wish: Wish) -> None:
@@ -329,9 +388,9 @@ def _idempotency_digest(wish: Wish) -> str:
 def _facts(requester: Requester) -> dict[str, object]:
     return {
         "request_id": requester.request_id,
-        "user": requester.user,
+        "user_id": requester.user.pk if requester.user else None,
         "username": requester.user.get_username() if requester.user else "",
-        "api_key": requester.api_key,
+        "api_key_id": requester.api_key.pk if requester.api_key else None,
         "ip": requester.ip,
         "user_agent": requester.user_agent,
         "origin": requester.origin,
@@ -344,12 +403,5 @@ def _actor(issuance: Issuance) -> str:
     return f"user:{issuance.user_id}" if issuance.user_id else ""
 
 
-def _record(action: Action, issuance: Issuance, *, code: str = "", **body: str | int | None) -> None:
-    record_event(
-        action,
-        request_id=issuance.request_id,
-        actor=_actor(issuance),
-        target=f"issuance:{issuance.pk}",
-        code=code,
-        **body,
-    )
+def _record(group: Group, action: Action, issuance: Issuance, *, code: str = "", **body: str | int | None) -> None:
+    group.record(action, about=issuance, request_id=issuance.request_id, actor=_actor(issuance), code=code, **body)

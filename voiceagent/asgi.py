@@ -10,7 +10,9 @@ from django.urls import re_path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceagent.settings")
 django_application = get_asgi_application()
 
+from tokens import api as tokens  # noqa: E402
 from voiceagent.body_limit import BodyLimit, Receive, Scope, Send  # noqa: E402
+from voiceagent.direct_mount import DirectMount  # noqa: E402
 from voiceagent.upstream import close_upstream_http  # noqa: E402  (needs the applications to be loaded)
 
 
@@ -25,9 +27,14 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
             return
 
 
+HOT_VIEWS = {
+    "/api/client-secret": tokens.client_secret,
+    "/api/realtime/client-secret": tokens.client_secret,
+    "/v1/realtime/client_secrets": tokens.upstream_client_secret,
+}
 application = ProtocolTypeRouter(
     {
-        "http": BodyLimit(django_application),
+        "http": BodyLimit(DirectMount(django_application, HOT_VIEWS)),
         # No route takes sockets yet: every handshake is refused instead of failing with a traceback.
         "websocket": URLRouter([re_path(r"", WebsocketDenier.as_asgi())]),
         "lifespan": lifespan,

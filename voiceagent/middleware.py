@@ -24,6 +24,20 @@ REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 Handler = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 
+def identify_request(request: HttpRequest) -> str:
+    """Give a request its id, for its answer and every log line, and return it."""
+    theirs = request.META.get("HTTP_X_REQUEST_ID", "")
+    request_id = theirs if REQUEST_ID.fullmatch(theirs) else f"req_{secrets.token_hex(12)}"
+    request.request_id = request_id  # type: ignore[attr-defined]  # Django's request has no room of its own
+    current_request_id.set(request_id)
+    return request_id
+
+
+def has_readable_cookies(request: HttpRequest) -> bool:
+    """Tell whether no cookie holds a NUL: PostgreSQL stores none, so it would end as an error of the database."""
+    return not any("\0" in value for value in request.COOKIES.values())
+
+
 class AsyncMiddleware:
     """Base of middleware that runs on the event loop; Django adapts it where a caller is synchronous."""
 
@@ -39,13 +53,10 @@ class RequestIdentity(AsyncMiddleware):
     """Give every request an id: the caller's `X-Request-ID` if it is sane, else ours. It is answered back."""
 
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        theirs = request.META.get("HTTP_X_REQUEST_ID", "")
-        request_id = theirs if REQUEST_ID.fullmatch(theirs) else f"req_{secrets.token_hex(12)}"
-        request.request_id = request_id  # type: ignore[attr-defined]  # Django's request has no room of its own
-        current_request_id.set(request_id)
-        # PostgreSQL stores no NUL, so one in a cookie would end as an error of the database.
-        is_readable = not any("\0" in value for value in request.COOKIES.values())
-        response = await self.get_response(request) if is_readable else error_response(request, BadRequest())
+        request_id = identify_request(request)
+        response = (
+            await self.get_response(request) if has_readable_cookies(request) else error_response(request, BadRequest())
+        )
         response["X-Request-ID"] = request_id
         response.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
         return response

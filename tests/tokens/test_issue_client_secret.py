@@ -9,8 +9,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from agents.models import Agent
+from audit import group_commit
 from audit.models import AuditEvent
-from realtime_api import client_secrets
 from tokens.models import Issuance
 from tokens.services import secret_digest
 
@@ -183,12 +183,12 @@ def test_a_database_that_cannot_record_stops_it(alices_client: Client, monkeypat
     def fail(*args: object, **kwargs: object) -> None:
         raise OperationalError("disk full")
 
-    monkeypatch.setattr("tokens.services.record_event", fail)
-    monkeypatch.setattr(client_secrets, "make_value", lambda: pytest.fail("a secret was made"))
+    monkeypatch.setattr(group_commit, "insert_rows", fail)
 
     answer = post(alices_client)
 
     assert (answer["status"], answer["code"]) == (503, "audit_unavailable")
+    assert "ek_" not in json.dumps(answer)
     assert not Issuance.objects.exists()
 
 

@@ -1,0 +1,279 @@
+"""Durable writes of many requests in one transaction, by one thread of each process.
+
+A commit costs a wait for the disk whatever it holds. Requests that come while one is under way share the next, so
+that full durability costs little under load, and nothing waits for a timer.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Final, TypeVar
+
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, models, transaction
+from django.utils import timezone
+
+from audit.actions import Action
+from audit.exceptions import AuditUnavailable
+from audit.models import AuditEvent
+from audit.rows import insert_rows, update_rows
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+MAX_GROUP: Final = 64
+
+
+class Group:
+    """One transaction's writes, collected and written together at its end: locks, rows, events."""
+
+    def __init__(self) -> None:
+        self._locking: list[tuple[str, Callable[[], object]]] = []
+        self.steps_afterwards: list[Callable[[], None]] = []
+        self._inserts: dict[type[models.Model], list[models.Model]] = {}
+        self._updates: dict[tuple[type[models.Model], tuple[str, ...]], list[models.Model]] = {}
+        self._events: list[_Event] = []
+
+    def lock(self, name: str, step: Callable[[], object]) -> None:
+        """Add a step that locks what has this name, such as `user:7`. A step that raises undoes its own request alone.
+
+        Every group takes its locks in the order of their names, so that no two processes wait for each other.
+        """
+        self._locking.append((name, step))
+
+    def afterwards(self, step: Callable[[], None]) -> None:
+        """Add a step that follows the commit, in the same thread; it must not fail."""
+        self.steps_afterwards.append(step)
+
+    def insert(self, row: models.Model) -> None:
+        """Insert a row, which gets its `pk` with the others'. Fields that fill themselves in are not filled."""
+        self._inserts.setdefault(type(row), []).append(row)
+
+    def update(self, row: models.Model, fields: tuple[str, ...]) -> None:
+        """Write some fields (by their attribute's name) of a saved row."""
+        self._updates.setdefault((type(row), fields), []).append(row)
+
+    def record(
+        self,
+        action: Action,
+        *,
+        about: models.Model,
+        request_id: str,
+        actor: str = "",
+        code: str = "",
+        **body: str | int | bool | None,
+    ) -> None:
+        """Append one event to the record; its target is `about`, such as `issuance:12`."""
+        self._events.append(_Event(action, about, request_id, actor, code, body))
+
+    def write(self) -> None:
+        """Write what was collected. Raises DatabaseError, and what a locking step raised."""
+        for _, step in sorted(self._locking, key=itemgetter(0)):
+            step()
+        for model, rows in self._inserts.items():
+            insert_rows(model, rows)
+        for (model, fields), rows in self._updates.items():
+            update_rows(model, fields, rows)
+        if self._events:
+            now = timezone.now()
+            insert_rows(
+                AuditEvent,
+                [
+                    AuditEvent(
+                        recorded_at=now,
+                        action=event.action,
+                        request_id=event.request_id,
+                        actor=event.actor,
+                        target=event.target,
+                        code=event.code,
+                        body=event.body,
+                    )
+                    for event in self._events
+                ],
+            )
+
+
+@dataclass(frozen=True)
+class _Event:
+    action: Action
+    about: models.Model
+    request_id: str
+    actor: str
+    code: str
+    body: dict[str, Any]
+
+    @property
+    def target(self) -> str:
+        return f"{self.about._meta.model_name}:{self.about.pk}"
+
+
+Work = Callable[[Group], T]
+
+
+@dataclass
+class _Job:
+    """Work of one request, and the future that its event loop waits for."""
+
+    work: Work[Any]
+    future: "asyncio.Future[Any]"
+    loop: asyncio.AbstractEventLoop
+    context: Context
+    result: Any = None
+    error: BaseException | None = None
+
+    def run(self, group: Group) -> Any:
+        return self.context.run(self.work, group)
+
+
+async def commit(work: Work[T]) -> T:
+    """Run `work` in a transaction that other requests share, and return what it returned, once that is durable.
+
+    work: reads and decides, and leaves its writes to the group it is given. It must wait for nothing but the
+    database and the cache. When a group fails, each of its works runs once more, alone: the first time had no effect.
+    Raises what `work` raised, with nothing written, and AuditUnavailable when the database cannot keep it.
+    """
+    loop = asyncio.get_running_loop()
+    job = _Job(work, loop.create_future(), loop, copy_context())
+    _writer.put(job)
+    result: T = await job.future
+    return result
+
+
+def commit_now(work: Work[T]) -> T:
+    """Do as `commit` in the thread of the caller, alone, for code that is synchronous."""
+    try:
+        return _commit([work])[0]  # type: ignore[no-any-return]
+    except (DatabaseError, InterfaceError, _CommitFailed) as exc:
+        logger.exception("the record could not be written")
+        raise AuditUnavailable(retry_after_ms=1000) from exc
+
+
+class _CommitFailed(Exception):
+    """The commit itself failed: it may have been carried out, so it is never repeated."""
+
+
+def _commit(works: Sequence[Work[Any]]) -> list[Any]:
+    """Run works in one transaction. Raises what one of them raised, DatabaseError and _CommitFailed."""
+    is_committing = False
+    group = Group()
+    try:
+        with transaction.atomic(durable=True):
+            results = [work(group) for work in works]
+            group.write()
+            is_committing = True
+    except Exception as exc:
+        if is_committing:
+            raise _CommitFailed from exc
+        raise
+    for step in group.steps_afterwards:
+        step()
+    return results
+
+
+class _Writer:
+    """The one thread that commits. It starts with the first job and is lost with the process, as a job may be."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    def put(self, job: _Job) -> None:
+        if self._thread is None:
+            with self._starting:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
+                    self._thread.start()
+        self._jobs.put(job)
+
+    def stop(self) -> None:
+        """End the thread after the jobs that wait, and its connection."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._jobs.put(None)
+            thread.join()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            jobs = [job]
+            goes_on = True
+            while len(jobs) < MAX_GROUP and goes_on:
+                try:
+                    more = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                goes_on = more is not None
+                if more is not None:
+                    jobs.append(more)
+            _carry_out(jobs)
+            _answer(jobs)
+            if not goes_on:
+                break
+        connection.close()
+
+
+def _carry_out(jobs: list[_Job]) -> None:
+    """Commit jobs together; if one of them cannot be, each for itself."""
+    error = _try(jobs)
+    if error is not None and _close_if_dead():  # it died while nobody used it
+        error = _try(jobs)
+    if isinstance(error, OperationalError | InterfaceError | _CommitFailed):  # the database's fault, and so everybody's
+        logger.error("the record could not be written, for %d requests", len(jobs), exc_info=error)
+        for job in jobs:
+            job.error = error
+    elif error is not None:
+        for job in jobs:
+            job.error = _try([job])
+            if isinstance(job.error, IntegrityError):  # somebody was quicker; now the work sees it and says so
+                job.error = _try([job])
+            if isinstance(job.error, DatabaseError):
+                logger.error("the record could not be written", exc_info=job.error)
+
+
+def _try(jobs: list[_Job]) -> BaseException | None:
+    try:
+        results = _commit([job.run for job in jobs])
+    except BaseException as exc:
+        return exc
+    for job, result in zip(jobs, results, strict=True):
+        job.result = result
+    return None
+
+
+def _close_if_dead() -> bool:
+    """Close this thread's connection unless it works; returns whether it was closed."""
+    if connection.in_atomic_block or connection.is_usable():
+        return False
+    connection.close()
+    return True
+
+
+def _answer(jobs: list[_Job]) -> None:
+    """Wake each event loop once."""
+    loops: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+    for job in jobs:
+        loops.setdefault(job.loop, []).append(job)
+    for loop, theirs in loops.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, theirs)
+        except RuntimeError:  # the loop is closed: the server has stopped
+            logger.warning("nobody waits any more for %d writes", len(theirs))
+
+
+def _resolve(jobs: Sequence[_Job]) -> None:
+    for job in jobs:
+        if job.future.done():
+            continue
+        if job.error is None:
+            job.future.set_result(job.result)
+        elif isinstance(job.error, DatabaseError | InterfaceError | _CommitFailed):
+            job.future.set_exception(AuditUnavailable(retry_after_ms=1000))
+        else:
+            job.future.set_exception(job.error)
+
+
+_writer = _Writer()
+stop_writer = _writer.stop

@@ -1,0 +1,64 @@
+"""Writing rows of models without building their statement anew: each is built once for a model."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Final
+
+from django.db import connection, models
+
+# Fields whose texts, numbers and nulls go to the database as they are.
+PLAIN_FIELDS: Final = frozenset(
+    {
+        models.CharField, models.TextField, models.ForeignKey, models.IntegerField, models.PositiveIntegerField,
+        models.PositiveSmallIntegerField, models.BigIntegerField,
+    }
+)  # fmt: skip
+PLAIN_VALUES: Final = frozenset({str, int, type(None)})
+
+
+def insert_rows(model: type[models.Model], rows: Sequence[models.Model]) -> None:
+    """Insert rows by one statement, as `bulk_create` does, and give each its `pk`. Raises DatabaseError."""
+    fields, statement_of = _insert_statement(model)
+    values = [_prepared(field, getattr(row, field.attname)) for row in rows for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(statement_of(len(rows)), values)
+        for row, (pk,) in zip(rows, cursor.fetchall(), strict=True):
+            row.pk = pk
+            row._state.adding = False
+
+
+def update_rows(model: type[models.Model], names: tuple[str, ...], rows: Sequence[models.Model]) -> None:
+    """Write some fields, by their names, of rows that exist. Raises DatabaseError."""
+    fields, statement = _update_statement(model, names)
+    values = [[*(_prepared(field, getattr(row, field.attname)) for field in fields), row.pk] for row in rows]
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, values)
+
+
+def _prepared(field: "models.Field[Any, Any]", value: Any) -> Any:
+    if type(field) in PLAIN_FIELDS and type(value) in PLAIN_VALUES:
+        return value
+    return field.get_db_prep_save(value, connection)
+
+
+# Both databases quote names alike, so a statement is kept for each model only. Its names come from the models alone.
+@cache
+def _insert_statement(model: type[models.Model]) -> tuple[list["models.Field[Any, Any]"], Callable[[int], str]]:
+    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    names = ", ".join(_quoted(field.column) for field in fields)
+    start = f"INSERT INTO {_quoted(model._meta.db_table)} ({names}) VALUES "  # noqa: S608
+    one = f"({', '.join(['%s'] * len(fields))})"
+    end = f" RETURNING {_quoted(model._meta.pk.column)}"
+    return fields, lambda count: start + ", ".join([one] * count) + end
+
+
+@cache
+def _update_statement(model: type[models.Model], names: tuple[str, ...]) -> tuple[list["models.Field[Any, Any]"], str]:
+    fields = [field for field in model._meta.concrete_fields if field.name in names]
+    changes = ", ".join(f"{_quoted(field.column)} = %s" for field in fields)
+    where = f"WHERE {_quoted(model._meta.pk.column)} = %s"
+    return fields, f"UPDATE {_quoted(model._meta.db_table)} SET {changes} {where}"  # noqa: S608
+
+
+def _quoted(name: str | None) -> str:
+    return connection.ops.quote_name(name or "")

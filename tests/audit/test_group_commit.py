@@ -1,0 +1,205 @@
+"""One commit for many requests: all or each for itself, never half of one."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from audit import group_commit
+from audit.actions import Action
+from audit.exceptions import AuditUnavailable
+from audit.group_commit import Group
+from audit.models import AuditEvent
+from tokens.models import Issuance, QuotaCounter
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+async def writer(transactional_db: None) -> AsyncIterator[None]:
+    yield
+    group_commit.stop_writer()
+
+
+def new_row(request_id: str) -> Issuance:
+    return Issuance(request_id=request_id, status=Issuance.Status.REQUESTED, requested_at=timezone.now())
+
+
+def insert(request_id: str, group: Group) -> Issuance:
+    row = new_row(request_id)
+    group.insert(row)
+    group.record(Action.CLIENT_SECRET_REQUESTED, about=row, request_id=request_id, agent="assistant")
+    return row
+
+
+async def commit_together(*works: group_commit.Work[object]) -> list[object]:
+    """Commit works in one group, by letting the writer wait until all are there."""
+    all_there = threading.Event()
+    gate = asyncio.create_task(group_commit.commit(lambda group: all_there.wait(10)))
+    await asyncio.sleep(0)  # the gate is in the queue, before the works
+    tasks = [asyncio.create_task(group_commit.commit(work)) for work in works]
+    await asyncio.sleep(0)
+    all_there.set()
+    await gate
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_rows_and_events_of_many_requests_are_written_with_their_ids() -> None:
+    rows = await commit_together(*(lambda group, n=n: insert(f"request-{n}", group) for n in range(20)))
+
+    assert len({row.pk for row in rows if isinstance(row, Issuance)}) == 20
+    for row in rows:
+        assert isinstance(row, Issuance)
+        event = await AuditEvent.objects.aget(request_id=row.request_id)
+        assert event.target == f"issuance:{row.pk}"
+        assert event.body == {"agent": "assistant"}
+        assert (await Issuance.objects.aget(pk=row.pk)).request_id == row.request_id
+
+
+async def test_many_requests_share_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    real = group_commit._commit
+
+    def counted(works: list[group_commit.Work[object]]) -> list[object]:
+        sizes.append(len(works))
+        return real(works)
+
+    monkeypatch.setattr(group_commit, "_commit", counted)
+
+    await commit_together(*(lambda group, n=n: insert(f"request-{n}", group) for n in range(20)))
+
+    assert max(sizes) >= 20
+
+
+async def test_one_that_fails_takes_none_of_the_others_along() -> None:
+    def refuse(group: Group) -> None:
+        insert("refused", group)
+        raise ValueError("refused")
+
+    found = await commit_together(lambda g: insert("first", g), refuse, lambda g: insert("last", g))
+
+    assert isinstance(found[1], ValueError)
+    assert [row.request_id async for row in Issuance.objects.order_by("request_id")] == ["first", "last"]
+    assert await AuditEvent.objects.acount() == 2
+
+
+async def test_a_lock_that_refuses_undoes_only_its_own_request() -> None:
+    def use_up(group: Group) -> None:
+        insert("refused", group)
+
+        def step() -> None:
+            QuotaCounter.objects.create(subject="user:1", metric="m", period_start=timezone.now(), used=1)
+            raise ValueError("used up")
+
+        group.lock("user:1", step)
+
+    found = await commit_together(lambda g: insert("first", g), use_up)
+
+    assert isinstance(found[1], ValueError)
+    assert not await QuotaCounter.objects.aexists()
+    assert [row.request_id async for row in Issuance.objects.all()] == ["first"]
+
+
+async def test_locks_are_taken_in_the_order_of_their_names() -> None:
+    taken: list[str] = []
+
+    def locking(name: str, group: Group) -> None:
+        group.lock(name, lambda: taken.append(name))
+
+    await commit_together(*(lambda g, name=name: locking(name, g) for name in ("user:3", "user:1", "user:2")))
+
+    assert taken == ["user:1", "user:2", "user:3"]
+
+
+async def test_of_two_equal_rows_the_second_is_told() -> None:
+    def unique(group: Group) -> None:
+        if Issuance.objects.filter(secret_digest="d").exists():
+            raise ValueError("there is one already")
+        row = new_row("r")
+        row.secret_digest = "d"
+        group.insert(row)
+
+    found = await commit_together(unique, unique)
+
+    assert found[0] is None
+    assert isinstance(found[1], ValueError)
+    assert await Issuance.objects.acount() == 1
+
+
+async def test_a_database_that_fails_is_told_as_such_and_works_again_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object) -> None:
+        raise OperationalError("disk full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(group_commit, "insert_rows", fail)
+        with pytest.raises(AuditUnavailable):
+            await group_commit.commit(lambda group: insert("lost", group))
+
+    await group_commit.commit(lambda group: insert("kept", group))
+    assert [row.request_id async for row in Issuance.objects.all()] == ["kept"]
+
+
+def terminate(pid: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no server that could restart")
+async def test_a_connection_that_died_meanwhile_is_replaced() -> None:
+    await group_commit.commit(lambda group: insert("before", group))
+
+    def own_pid(group: Group) -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            return int(cursor.fetchone()[0])
+
+    pid = await group_commit.commit(own_pid)
+    await sync_to_async(terminate)(pid)
+    await group_commit.commit(lambda group: insert("after", group))
+
+    assert await Issuance.objects.acount() == 2
+
+
+async def test_a_commit_that_fails_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = 0
+
+    def work(group: Group) -> None:
+        nonlocal runs
+        runs += 1
+        insert("r", group)
+
+    await group_commit.commit(lambda group: None)  # the writer's connection is open
+
+    def broken_commit(*args: object) -> None:
+        raise OperationalError("the server went away")
+
+    monkeypatch.setattr("django.db.backends.base.base.BaseDatabaseWrapper.commit", broken_commit)
+    with pytest.raises(AuditUnavailable):
+        await group_commit.commit(work)
+
+    assert runs == 1
+
+
+async def test_steps_afterwards_see_what_was_committed() -> None:
+    seen: list[int] = []
+
+    def work(group: Group) -> None:
+        row = insert("r", group)
+        group.afterwards(lambda: seen.extend([Issuance.objects.get(request_id="r").pk, row.pk]))
+
+    await group_commit.commit(work)
+
+    assert seen == [(await Issuance.objects.aget()).pk] * 2
+
+
+async def test_it_can_be_stopped_and_starts_again() -> None:
+    await group_commit.commit(lambda group: insert("first", group))
+    await sync_to_async(group_commit.stop_writer)()
+
+    await group_commit.commit(lambda group: insert("second", group))
+
+    assert await Issuance.objects.acount() == 2

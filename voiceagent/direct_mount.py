@@ -1,0 +1,120 @@
+"""The short way to the hot routes: from the ASGI server to the view, past Django's handler and middleware.
+
+Django's handler costs several times what these views do. Only plain requests take this way; whatever a middleware
+would have answered by itself (another method, plain http where https is asked for, a wrong Host, a cookie that cannot
+be kept) goes on to Django with its body untouched. The views are in the URLconf all the same, and answer alike.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from io import BytesIO
+from typing import Final
+
+from csp.middleware import CSPMiddleware
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponse
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.security import SecurityMiddleware
+
+from realtime_api.errors import CodedError
+from voiceagent.body_limit import App, Message, Receive, Scope, Send
+from voiceagent.errors import error_response
+from voiceagent.middleware import coded, has_readable_cookies, identify_request
+
+logger = logging.getLogger(__name__)
+View = Callable[[HttpRequest], Awaitable[HttpResponse]]
+# Middleware that only adds fields to an answer, the same ones to each.
+HEADER_MIDDLEWARE: Final = (XFrameOptionsMiddleware, CSPMiddleware, SecurityMiddleware)
+
+
+class DirectMount:
+    """ASGI middleware: answers POST requests to some paths by their views, and hands on everything else."""
+
+    def __init__(self, app: App, views: Mapping[str, View]) -> None:
+        self.app = app
+        self._views = views
+        self._headers = {scheme: _site_headers(scheme) for scheme in ("http", "https")}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        view = self._views.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if view is None:
+            return await self.app(scope, receive, send)
+        raw_body = await _read_body(receive)
+        if raw_body is None:
+            return None  # the client left before it had said everything
+        request = ASGIRequest(scope, BytesIO(raw_body))
+        if not _is_plain(request):
+            return await self.app(scope, _again(raw_body, receive), send)
+        request_id = identify_request(request)
+        response = await _answer(request, view)
+        response.headers.setdefault("X-Request-ID", request_id)
+        headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
+        headers += self._headers[request.scheme or "http"]
+        headers.append((b"Content-Length", b"%d" % len(response.content)))
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": response.content})
+        return None
+
+
+def _is_plain(request: ASGIRequest) -> bool:
+    if settings.SECURE_SSL_REDIRECT and not request.is_secure():
+        return False
+    try:
+        request.get_host()
+    except DisallowedHost:
+        return False
+    return has_readable_cookies(request)
+
+
+async def _answer(request: HttpRequest, view: View) -> HttpResponse:
+    try:
+        return await view(request)
+    except Exception as exc:
+        error = coded(exc)
+        if error is None:
+            logger.exception("%s failed", request.path)
+            error = CodedError()
+        return error_response(request, error)
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += bytes(message.get("body", b""))
+        if not message.get("more_body"):
+            return body
+
+
+def _again(raw_body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that tells the body once more, then what the server has to say."""
+    is_told = False
+
+    async def again() -> Message:
+        nonlocal is_told
+        if is_told:
+            return await receive()
+        is_told = True
+        return {"type": "http.request", "body": raw_body, "more_body": False}
+
+    return again
+
+
+def _site_headers(scheme: str) -> list[tuple[bytes, bytes]]:
+    """Return the fields that Django's own middleware would add to every answer."""
+    request = HttpRequest()
+    request.META["SERVER_NAME"], request.META["SERVER_PORT"] = "localhost", "80"
+    request._get_scheme = lambda: scheme  # type: ignore[attr-defined]  # its hook for the kinds of server
+    if scheme == "https" and settings.SECURE_PROXY_SSL_HEADER:
+        name, value = settings.SECURE_PROXY_SSL_HEADER
+        request.META[name] = value
+    response = HttpResponse()
+    del response.headers["Content-Type"]
+    for middleware in HEADER_MIDDLEWARE:
+        middleware(lambda _: response).process_response(request, response)  # each changes it in place
+    response["Permissions-Policy"] = settings.PERMISSIONS_POLICY
+    return [(name.encode(), value.encode()) for name, value in response.items()]

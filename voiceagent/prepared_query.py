@@ -1,0 +1,67 @@
+"""Queries that the ORM writes once and that run many times: on the hot routes building them costs more than running."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.sql.compiler import SQLCompiler
+
+
+class PreparedQuery:
+    """A queryset of `values_list`, compiled at its first run, that takes other parameters at each run.
+
+    build: returns the queryset for the samples. samples: for each parameter a value of its type that occurs once
+    among all parameters of the SQL, by which its places are found.
+    """
+
+    def __init__(self, build: Callable[..., "models.QuerySet[Any, Any]"], **samples: Any) -> None:
+        self._build = build
+        self._samples = samples
+        self._compiled: dict[str, tuple[str, list[str | None], tuple[Any, ...], Any]] = {}
+
+    def rows(self, **parameters: Any) -> list[tuple[Any, ...]]:
+        """Run the query; returns what the queryset would, as tuples. Raises DatabaseError."""
+        connection = connections[DEFAULT_DB_ALIAS]
+        compiled = self._compiled.get(connection.vendor) or self._compile(connection)
+        sql, names, constants, converters = compiled
+        values = [
+            constant if name is None else parameters[name] for name, constant in zip(names, constants, strict=True)
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            found = cursor.fetchall()
+        if found and converters:
+            return [_convert(row, converters, connection) for row in found]
+        return list(found)
+
+    def _compile(self, connection: BaseDatabaseWrapper) -> tuple[str, list[str | None], tuple[Any, ...], Any]:
+        compiler: SQLCompiler = self._build(**self._samples).query.get_compiler(connection=connection)
+        sql, constants = compiler.as_sql()
+        names = [self._name_of(constant) for constant in constants]
+        if {name for name in names if name} != self._samples.keys():
+            raise TypeError("Not every sample is found among the query's parameters.")
+        found = compiler.get_converters([column[0] for column in compiler.select])
+        converters = [(place, functions, expression) for place, (functions, expression) in found.items()]
+        compiled = (sql, names, tuple(constants), converters)
+        self._compiled[connection.vendor] = compiled
+        return compiled
+
+    def _name_of(self, constant: Any) -> str | None:
+        return next(
+            (name for name, sample in self._samples.items() if type(sample) is type(constant) and sample == constant),
+            None,
+        )
+
+
+def _convert(row: tuple[Any, ...], converters: Any, connection: BaseDatabaseWrapper) -> tuple[Any, ...]:
+    values = list(row)
+    for place, functions, expression in converters:
+        for function in functions:
+            values[place] = function(values[place], expression, connection)
+    return tuple(values)
+
+
+def columns(model: type[models.Model], prefix: str = "") -> list[str]:
+    """Return the names of a model's columns, for `values_list`; prefix: the way to it, such as `user__`."""
+    return [prefix + field.attname for field in model._meta.concrete_fields]
