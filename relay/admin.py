@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from agents.models import Agent
 from relay.models import Call, CallQuerySet
 from relay.services import end_call
-from voiceagent.admin_words import badge, link_to, time_of
+from voiceagent.admin_words import badge, link_to, time_of, two_lines
 from voiceagent.list_filters import DateRangeFilter, LinkedFilter, SelectFilter, ValueFilter
 from voiceagent.name_search import of_user_named
 from voiceagent.read_only_admin import EvidenceAdmin
@@ -61,12 +61,9 @@ class CallAdmin(EvidenceAdmin):
     list_display = [
         "when",
         "username",
-        "state_badge",
-        "end_reason",
-        "error_code",
-        "agent",
-        "model",
+        "result",
         "length",
+        "agent_and_model",
         "upstream_id",
         "secret",
     ]
@@ -82,8 +79,13 @@ class CallAdmin(EvidenceAdmin):
         return time_of(call.requested_at)
 
     @admin.display(description="State")
-    def state_badge(self, call: Call) -> str:
-        return badge(STATE_BADGES[call.state], call.get_state_display())
+    def result(self, call: Call) -> str:
+        state = badge(STATE_BADGES[call.state], call.get_state_display())
+        return two_lines(state, call.error_code or call.get_end_reason_display())
+
+    @admin.display(description="Agent")
+    def agent_and_model(self, call: Call) -> str:
+        return two_lines(call.agent, call.model)
 
     @admin.display(description="Length")
     def length(self, call: Call) -> str:

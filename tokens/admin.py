@@ -17,7 +17,7 @@ from tokens.export import csv_rows, jsonl_rows
 from tokens.key_services import revoke_api_key, switch_api_key
 from tokens.models import ApiKey, Issuance, Policy
 from tokens.services import revoke_issuance
-from voiceagent.admin_words import badge, link_to, time_of
+from voiceagent.admin_words import badge, link_to, time_of, two_lines
 from voiceagent.read_only_admin import EvidenceAdmin, ReadOnlyAdmin
 from voiceagent.recorded_admin import RecordedAdmin
 
@@ -49,15 +49,12 @@ def request_id_of(request: HttpRequest) -> str:
 class IssuanceAdmin(EvidenceAdmin):
     list_display = [
         "when",
-        "username",
-        "outcome",
-        "error_code",
-        "agent",
-        "model",
+        "who",
+        "result",
+        "delay",
+        "agent_and_model",
         "kind",
         "channel",
-        "ip",
-        "delay",
         "hint",
         "call_state",
     ]
@@ -106,6 +103,18 @@ class IssuanceAdmin(EvidenceAdmin):
         if issuance.revoked_at:
             return badge("quiet", "Revoked")
         return badge(STATUS_BADGES[issuance.status], issuance.get_status_display())
+
+    @admin.display(description="Outcome")
+    def result(self, issuance: Issuance) -> str:
+        return two_lines(self.outcome(issuance), issuance.error_code)
+
+    @admin.display(description="User")
+    def who(self, issuance: Issuance) -> str:
+        return two_lines(issuance.username or "nobody known", issuance.ip or "")
+
+    @admin.display(description="Agent")
+    def agent_and_model(self, issuance: Issuance) -> str:
+        return two_lines(issuance.agent, issuance.model)
 
     @admin.display(description="By")
     def channel(self, issuance: Issuance) -> str:

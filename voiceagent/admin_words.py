@@ -21,6 +21,11 @@ def time_of(moment: datetime | None) -> str:
     )
 
 
+def two_lines(first: object, second: object) -> SafeString:
+    """Return a cell of a list with something less important below."""
+    return format_html('{}<span class="second-line">{}</span>', first, second)
+
+
 def badge(kind: str, words: str) -> SafeString:
     """Return an outcome in words and a colour. kind: `good`, `bad`, `warn` or `quiet`, as admin.css has them."""
     return format_html('<span class="badge badge--{}">{}</span>', kind, words)

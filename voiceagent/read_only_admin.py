@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from voiceagent.capped_paginator import CappedPaginator
 from voiceagent.list_filters import Chip, EvidenceFilter
@@ -48,6 +48,10 @@ class EvidenceAdmin(ReadOnlyAdmin):
     list_max_show_all = 0
     list_per_page = 50
     sortable_by = ()
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = str(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title[:1].upper() + title[1:]} | (extra_context or {}))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return EvidenceChangeList

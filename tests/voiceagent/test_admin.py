@@ -15,13 +15,6 @@ HISTORY = ["tokens/issuance", "relay/call", "audit/auditevent"]
 
 
 @pytest.fixture
-def adas_client(ada: User) -> Client:
-    client = Client()
-    client.force_login(ada)
-    return client
-
-
-@pytest.fixture
 def issuance(alices_client: Client) -> Issuance:
     sent = {"user-agent": "Tests/1.0", "origin": "http://testserver"}
     alices_client.post("/api/client-secret", content_type="application/json", headers=sent)

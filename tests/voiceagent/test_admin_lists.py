@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,22 +16,13 @@ from audit.actions import Action
 from audit.models import AuditEvent
 from audit.services import record_event
 from relay.models import Call
-from tests.tokens.conftest import make_key  # noqa: F401  (a fixture)
-from tokens.key_services import NewKey
+from tests.tokens.conftest import MakeKey
 from tokens.models import ApiKey, Issuance
 from tokens.services import secret_digest
 from voiceagent import capped_paginator
 
 LISTS = ["tokens/issuance", "relay/call", "audit/auditevent"]
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-MakeKey = Callable[..., NewKey]
-
-
-@pytest.fixture
-def adas_client(ada: User) -> Client:
-    client = Client()
-    client.force_login(ada)
-    return client
 
 
 @pytest.fixture
@@ -76,7 +66,7 @@ def test_secrets_are_filtered(adas_client: Client, query: str) -> None:
     assert found(adas_client, "tokens/issuance", query) == {other.pk}
 
 
-def test_secrets_are_found_by_what_somebody_has_at_hand(adas_client: Client, alice: User, make_key: MakeKey) -> None:  # noqa: F811
+def test_secrets_are_found_by_what_somebody_has_at_hand(adas_client: Client, alice: User, make_key: MakeKey) -> None:
     key = make_key().key
     digest = secret_digest("ek_1")
     row = issued(1, api_key=key, secret_digest=digest, secret_hint="9f3a", ip="2001:db8::7")
@@ -110,7 +100,7 @@ def test_a_name_s_start_finds_few_rows_and_many(adas_client: Client, cap: int, m
     assert shown.paginator.is_capped is (cap == 2)
 
 
-def test_a_secret_in_the_search_box_is_turned_away(adas_client: Client, make_key: MakeKey) -> None:  # noqa: F811
+def test_a_secret_in_the_search_box_is_turned_away(adas_client: Client, make_key: MakeKey) -> None:
     for value in (make_key().value, "ek_" + "5" * 64):
         response = adas_client.get("/admin/tokens/issuance/", {"q": value}, follow=True)
 
