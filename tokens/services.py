@@ -338,14 +338,23 @@ def secret_digest(value: str) -> str:
     return client_secrets.digest(value, pepper=pepper)
 
 
-def find_leaked(value: str) -> str | None:
-    """Tell in a few lines whose client secret or API key a value is; None when it is none of ours."""
+@dataclass(frozen=True)
+class Leak:
+    """Whose a value is: the row's name as in the record (`issuance:12`, `api_key:3`), and words about it."""
+
+    target: str
+    words: str
+
+
+def find_leaked(value: str) -> Leak | None:
+    """Tell whose client secret or API key a value is; None when it is none of ours."""
     issuance = Issuance.objects.filter(secret_digest=secret_digest(value)).first()
     if issuance is not None:
         state = "still valid" if issuance.is_valid() else "no longer valid"
-        return (
+        return Leak(
+            f"issuance:{issuance.pk}",
             f"Client secret, {state}: issuance {issuance.pk} to {issuance.username or 'nobody'}"
-            f" from {issuance.ip} at {issuance.requested_at:%Y-%m-%d %H:%M:%S} UTC, request {issuance.request_id}"
+            f" from {issuance.ip} at {issuance.requested_at:%Y-%m-%d %H:%M:%S} UTC, request {issuance.request_id}",
         )
     if not api_keys.has_form(value):
         return None
@@ -353,7 +362,8 @@ def find_leaked(value: str) -> str | None:
     if key is None or key.digest != api_keys.digest(value, pepper_number=key.pepper_number):
         return None
     state = "in use" if ApiKey.objects.usable(timezone.now()).filter(pk=key.pk).exists() else "no longer usable"
-    return f"API key, {state}: {key.name!r} ({key.public_part}…) of {key.user.get_username()}, key {key.pk}"
+    words = f"API key, {state}: {key.name!r} ({key.public_part}…) of {key.user.get_username()}, key {key.pk}"
+    return Leak(f"api_key:{key.pk}", words)
 
 
 def _find_agent_version(slug: str, allowance: Allowance) -> AgentVersion:

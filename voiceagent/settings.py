@@ -88,11 +88,12 @@ INSTALLED_APPS = [
     "allauth.account",
     "rest_framework",
     "channels",
-    "django.contrib.admin",
+    "voiceagent.admin_config.SiteConfig",  # django.contrib.admin, with pages of our own
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.humanize",
     "django.contrib.staticfiles",
     "csp",
 ]

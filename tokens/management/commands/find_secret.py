@@ -18,4 +18,4 @@ class Command(BaseCommand):
         found = find_leaked(value)
         if found is None:
             raise CommandError("No client secret and no API key of this server has that value.")
-        self.stdout.write(found)
+        self.stdout.write(found.words)

@@ -1,0 +1,164 @@
+"""The overview counts what a slow plain count would, quickly, and shows it also to those who see no chart."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from relay.models import Call
+from tokens.models import Issuance
+from voiceagent.overview import PERIODS, count_overview
+
+NOW = datetime(2026, 11, 21, 13, 20, tzinfo=UTC)
+PAGE = "/admin/overview/"
+
+
+def ask(number: int, moment: datetime, **changes: Any) -> None:
+    facts: dict[str, Any] = {"username": f"user{number % 3}", "agent": ["assistant", "other"][number % 4 == 0]}
+    status, code = [("issued", ""), ("issued", ""), ("denied", "rate_limited"), ("failed", "upstream_error")][
+        number % 4
+    ]
+    decided = moment + timedelta(milliseconds=number)
+    facts |= {"status": status, "error_code": code, "requested_at": moment, "decided_at": decided}
+    Issuance.objects.create(request_id=f"req_{number}", **(facts | changes))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", PERIODS)
+def test_the_numbers_are_those_of_a_plain_count(name: str) -> None:
+    period = PERIODS[name]
+    for number in range(1, 90):
+        ask(number, NOW - timedelta(hours=number * number // 3))
+    ask(90, NOW - timedelta(days=1), status="unknown", error_code="outcome_unknown")
+    counted = count_overview(period, NOW)
+
+    rows = list(Issuance.objects.filter(requested_at__gte=counted.since))
+    assert counted.since == NOW.replace(minute=0) - timedelta(hours=23) or counted.since.hour == 0
+    assert len(counted.steps) == period.steps
+    assert (counted.issued, counted.refused) == (
+        sum(row.status == "issued" for row in rows), sum(row.status != "issued" for row in rows)
+    )  # fmt: skip
+    for step in counted.steps:
+        inside = [row.status for row in rows if step.start <= row.requested_at < step.start + period.step]
+        assert (step.issued, step.denied, step.failed) == (
+            inside.count("issued"), inside.count("denied"), inside.count("failed") + inside.count("unknown")
+        )  # fmt: skip
+    for field, counts in (("error_code", counted.codes), ("agent", counted.agents), ("username", counted.users)):
+        values = [getattr(row, field) for row in rows if getattr(row, field)]
+        assert dict(counts) == {value: values.count(value) for value in values}
+        assert [count for _, count in counts] == sorted((count for _, count in counts), reverse=True)
+
+
+@pytest.mark.django_db
+def test_steps_that_are_over_are_counted_once_and_the_rest_anew() -> None:
+    ask(1, NOW - timedelta(hours=5))
+    ask(1, NOW - timedelta(minutes=5))
+    first = count_overview(PERIODS["24h"], NOW)
+    ask(1, NOW - timedelta(minutes=1))
+    with CaptureQueriesContext(connection) as queries:
+        again = count_overview(PERIODS["24h"], NOW)
+
+    assert (first.issued, again.issued) == (2, 3)
+    assert len(queries) <= 20
+
+
+@pytest.mark.django_db
+def test_an_hour_is_not_settled_as_soon_as_it_is_over() -> None:
+    ask(1, NOW - timedelta(minutes=30), status="requested")
+    assert count_overview(PERIODS["24h"], NOW).refused == 0
+    Issuance.objects.update(status="unknown")
+
+    assert count_overview(PERIODS["24h"], NOW).refused == 1
+
+
+@pytest.mark.django_db
+def test_delays_are_of_the_newest_answers() -> None:
+    assert count_overview(PERIODS["24h"], NOW).delay_p50_ms is None
+    for number in range(101):
+        ask(number, NOW, status="issued")
+    counted = count_overview(PERIODS["24h"], NOW)
+
+    assert (counted.delay_p50_ms, counted.delay_p95_ms) == (50, 95)
+
+
+def test_the_page_tells_it_in_words_numbers_and_links(adas_client: Client, alice: User) -> None:
+    now = timezone.now()
+    for number in range(12):
+        ask(number, now)
+    Call.objects.create(user=alice, request_id="req_1", state="live", requested_at=now)
+    shown = adas_client.get(PAGE).content.decode()
+
+    assert re.search(r"<dt>Issued</dt><dd>6</dd>", shown)
+    assert "50.0 %" in shown
+    assert re.search(r'state=live">1</a>', shown)
+    assert re.search(r"<title[^>]*>Requests over the last 24 hours</title>", shown)
+    assert "6 issued, 6 refused or failed" in shown
+    assert f"since={now:%Y-%m-%d}&amp;until={now:%Y-%m-%d}&amp;zone=UTC" in shown
+    for link in ("code=rate_limited", "agent=assistant", "user=user1"):
+        assert link in shown
+    assert "style=" not in shown
+    assert "<style" not in shown
+
+
+def test_a_bar_s_link_leads_to_as_many_rows(adas_client: Client) -> None:
+    for number in range(12):
+        ask(number, timezone.now())
+    response = adas_client.get(PAGE)
+    linked = [
+        (f"/admin/tokens/issuance/?{row.query}", row.count) for chart in response.context["bars"] for row in chart.rows
+    ]
+
+    assert len(linked) == 7
+    for path, count in linked:
+        assert adas_client.get(path).context["cl"].result_count == count, path
+
+
+def test_an_empty_history_is_shown_too(adas_client: Client) -> None:
+    shown = adas_client.get(f"{PAGE}?period=90d").content.decode()
+
+    assert "Nothing was refused and nothing failed." in shown
+    assert "the last 90 days" in shown
+
+
+@pytest.mark.parametrize("period", ["", "25h", "7d'", "__class__"])
+def test_an_unknown_period_is_the_last_day(adas_client: Client, period: str) -> None:
+    assert "the last 24 hours" in adas_client.get(PAGE, {"period": period}).content.decode()
+
+
+def test_what_is_not_ours_is_shown_as_text(adas_client: Client) -> None:
+    ask(1, timezone.now(), username="<b>x", agent="<b>y", error_code="<b>z", status="failed")
+
+    assert "<b>" not in adas_client.get(PAGE).content.decode()
+
+
+def test_a_minute_long_nothing_is_counted_again(adas_client: Client) -> None:
+    cache.clear()
+    adas_client.get(PAGE)
+    with CaptureQueriesContext(connection) as queries:
+        adas_client.get(PAGE)
+
+    assert len(queries) <= 3  # session, user, and no count
+
+
+@pytest.mark.parametrize("missing", ["view_issuance", "view_call"])
+def test_who_may_not_see_the_histories_may_not_see_their_counts(db: None, missing: str) -> None:
+    clerk = User.objects.create_user("clerk", is_staff=True)
+    clerk.user_permissions.set(Permission.objects.filter(codename__in={"view_issuance", "view_call"} - {missing}))
+    client = Client()
+    client.force_login(clerk)
+
+    assert client.get(PAGE).status_code == 403
+    assert "Overview" not in client.get("/admin/").content.decode()
+
+
+def test_people_who_are_no_staff_get_to_the_door(client: Client, alice: User) -> None:
+    assert client.get(PAGE)["Location"].startswith("/admin/login/")
+    client.force_login(alice)
+    assert client.get(PAGE)["Location"].startswith("/admin/login/")
