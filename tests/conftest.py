@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from aiohttp import web
@@ -22,6 +22,7 @@ from pytest_django import Settings
 from agents.models import Agent, AgentVersion
 from audit import group_commit
 from audit.group_commit import Work
+from tests.api_docs.conformance import check_answer
 from usage.models import Price
 from voiceagent.upstream import close_upstream_http
 
@@ -49,6 +50,25 @@ def quick_settings(settings: Settings) -> None:
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }
+
+
+@pytest.fixture(autouse=True)
+def every_answer_is_as_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare whatever a test's clients are answered on the API's routes with the OpenAPI document."""
+    ask, ask_async = Client.request, AsyncClient.request
+
+    def request(self: Client, **environ: Any) -> Any:
+        response = ask(self, **environ)
+        check_answer(environ["REQUEST_METHOD"], environ["PATH_INFO"], response)
+        return response
+
+    async def request_async(self: AsyncClient, **scope: Any) -> Any:
+        response = await ask_async(self, **scope)
+        check_answer(scope["method"], scope["path"], response)
+        return response
+
+    monkeypatch.setattr(Client, "request", request)
+    monkeypatch.setattr(AsyncClient, "request", request_async)
 
 
 @pytest.fixture(autouse=True)

@@ -87,6 +87,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "channels",
     "voiceagent.admin_config.SiteConfig",  # django.contrib.admin, with pages of our own
     "django.contrib.auth",
@@ -94,7 +96,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.humanize",
-    "django.contrib.staticfiles",
+    "voiceagent.static_files.StaticFiles",
     "csp",
 ]
 MIDDLEWARE = [
@@ -210,6 +212,15 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "EXCEPTION_HANDLER": "voiceagent.error_views.rest_exception_handler",
     "NUM_PROXIES": TRUSTED_PROXY_COUNT,
+    "DEFAULT_SCHEMA_CLASS": "api_docs.schema.TableSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "voiceagent",
+    "DESCRIPTION": "Client secrets for realtime voice calls, the calls themselves, and one's own history.",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.1",
+    "PREPROCESSING_HOOKS": ["api_docs.schema.add_plain_views"],
+    "POSTPROCESSING_HOOKS": ["api_docs.schema.add_components"],
 }
 
 # --- Static files -----------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("tokens.urls")),
     path("", include("relay.urls")),
+    path("", include("api_docs.urls")),
     path("", include("realtime_ui.urls")),
 ]
 handler400 = "voiceagent.error_views.bad_request"

@@ -1,0 +1,366 @@
+"""What each route of the REST API takes and answers: one row for each method and path, in the order of the document.
+
+A route that is missing here, or whose answers differ from its row, fails tests/api_docs/.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from rest_framework.serializers import Serializer
+
+from api_docs import shapes
+from audit.exceptions import AuditUnavailable
+from realtime_api import errors as upstream
+from realtime_api.errors import CodedError
+from relay import exceptions as of_calls
+from relay.serializers import CallEventSerializer
+from tokens import exceptions as of_tokens
+from tokens.models import Scope
+from tokens.serializers import NewKeySerializer
+from voiceagent import errors as plain
+
+Errors = tuple[type[CodedError], ...]
+Shape = str | type[Serializer[Any]]  # the name of a schema of `shapes`, or a serializer
+
+
+@dataclass(frozen=True)
+class Body:
+    """What stands in a request or an answer. examples: by their headlines."""
+
+    shape: Shape
+    examples: dict[str, object]
+    media_type: str = "application/json"
+    is_required: bool = True
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who gets in: the holder of a key with a scope, a session, or of a client secret."""
+
+    scope: Scope | None = None
+    session: bool = True
+    client_secret: bool = False
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path. name: the `operationId`, by which generated clients call their functions."""
+
+    name: str
+    summary: str
+    group: str
+    access: Access
+    errors: Errors
+    answer: Body | None
+    description: str = ""
+    status: int = 200
+    body: Body | None = None
+    parameters: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    other_form: Body | None = None  # the answer in a second media type
+
+
+# --- Who gets in ------------------------------------------------------------------------------------------------
+MINT: Final = Access(scope=Scope.MINT)
+READ: Final = Access(scope=Scope.READ)
+CONTROL: Final = Access(scope=Scope.CONTROL)
+SESSION: Final = Access()
+CLIENT_SECRET: Final = Access(session=False, client_secret=True)
+
+# --- What can go wrong ------------------------------------------------------------------------------------------
+ANYWHERE: Final[Errors] = (plain.BadRequest, plain.MethodNotAllowed, CodedError, AuditUnavailable)
+LIMITS: Final[Errors] = (of_tokens.RateLimited, of_tokens.LimitsUnavailable)
+OF_KEY: Final[Errors] = (
+    of_tokens.NotAuthenticated,
+    of_tokens.InvalidApiKey,
+    of_tokens.ApiKeyExpired,
+    of_tokens.NetworkNotAllowed,
+    of_tokens.MissingScope,
+    *LIMITS,
+)
+OF_JSON: Final[Errors] = (plain.TooLarge, plain.UnsupportedMediaType, of_tokens.InvalidRequest, of_tokens.UnknownField)
+OF_UPSTREAM: Final[Errors] = (
+    upstream.UpstreamUnreachable,
+    upstream.UpstreamBroken,
+    upstream.UpstreamBadAnswer,
+    upstream.UpstreamTlsFailed,
+    upstream.UpstreamTimeout,
+    upstream.UpstreamAuthFailed,
+    upstream.UpstreamRateLimited,
+    upstream.UpstreamRefusedRequest,
+)
+OF_ISSUING: Final[Errors] = (
+    *OF_KEY,
+    of_tokens.OriginNotAllowed,
+    of_tokens.UnknownAgent,
+    of_tokens.AgentDisabled,
+    of_tokens.PolicyDenied,
+    of_tokens.QuotaExceeded,
+    of_tokens.ModelUnpriced,
+    of_tokens.NotConfigured,
+    upstream.NoClientSecret,
+    *OF_UPSTREAM,
+)
+OF_ISSUING_BODY: Final[Errors] = (
+    *OF_JSON,
+    of_tokens.OutOfRange,
+    of_tokens.InvalidSessionConfig,
+    of_tokens.AlreadyMinted,
+    of_tokens.IdempotencyMismatch,
+)
+OF_OFFER: Final[Errors] = (
+    plain.TooLarge,
+    of_calls.UnsupportedOfferType,
+    of_tokens.OriginNotAllowed,
+    upstream.InvalidSdp,
+    upstream.SdpPolicy,
+    of_calls.EphemeralKeyExpired,
+    upstream.ClientSecretRefused,
+    of_calls.ClientSecretUsed,
+    of_calls.TooManyCalls,
+    of_calls.OtherModel,
+    of_tokens.QuotaExceeded,
+    of_tokens.ModelUnpriced,
+    *LIMITS,
+    *OF_UPSTREAM,
+)
+
+# --- The rows ---------------------------------------------------------------------------------------------------
+RATE: Final = ("RateLimit", "RateLimit-Policy")
+ISSUE_BODY: Final = Body(
+    "ClientSecretRequest",
+    {
+        "With the defaults": {},
+        "Naming what is wanted": {"agent": "assistant", "kind": "relayed", "expiresAfter": 60, "sessionId": "visit-17"},
+    },
+    is_required=False,
+)
+
+
+def _issue(alias: bool) -> Operation:
+    return Operation(
+        name="issueClientSecretAlias" if alias else "issueClientSecret",
+        summary="Issue a client secret (another name of /api/client-secret)" if alias else "Issue a client secret",
+        group="Client secrets",
+        description="The value is in this answer and nowhere else: only a fingerprint of it is stored. A program asks"
+        " with an API key, a page with its session and CSRF token.",
+        access=MINT,
+        body=ISSUE_BODY,
+        parameters=("Idempotency-Key",),
+        answer=Body("ClientSecret", {"A relayed secret": shapes.CLIENT_SECRET}),
+        headers=RATE,
+        errors=OF_ISSUING + OF_ISSUING_BODY,
+    )
+
+
+def _older_session(method: Literal["Get", "Post"]) -> Operation:
+    return Operation(
+        name=f"issueBySession{method}",
+        summary="Issue a client secret in the older shape",
+        group="Client secrets",
+        description="To be tried in a browser. Answered to an API key, or to a browser that says by `Sec-Fetch-Site`"
+        " that the request comes from our own pages or was typed by the person."
+        if method == "Get"
+        else "For clients that read `client_secret.value`; new ones use `/api/client-secret`.",
+        access=MINT,
+        body=ISSUE_BODY if method == "Post" else None,
+        parameters=("Idempotency-Key",),
+        answer=Body("OlderSession", {"A relayed secret": shapes.OLDER_SESSION}),
+        headers=RATE,
+        errors=OF_ISSUING + (OF_ISSUING_BODY if method == "Post" else (of_tokens.InvalidRequest,)),
+    )
+
+
+def _relay(alias: bool) -> Operation:
+    return Operation(
+        name="createCallAlias" if alias else "createCall",
+        summary="Make a call (another name of /v1/realtime/calls)" if alias else "Make a call: relay an SDP offer",
+        group="Calls",
+        description="Takes the offer of a WebRTC peer connection, and answers the voice service's. The client secret is"
+        " the credential and is good for one call. Audio then flows between the browser and the voice service directly."
+        " A page of an origin in `ALLOWED_ORIGINS` may call this.",
+        access=CLIENT_SECRET,
+        body=Body("SdpOffer", {"The beginning of an offer": shapes.SDP_START}, media_type="application/sdp"),
+        parameters=("model",),
+        status=201,
+        answer=Body("SdpAnswer", {"The beginning of an answer": shapes.SDP_START}, media_type="application/sdp"),
+        headers=("Location",),
+        errors=OF_OFFER,
+    )
+
+
+OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
+    ("POST", "/api/client-secret"): _issue(alias=False),
+    ("POST", "/api/realtime/client-secret"): _issue(alias=True),
+    ("POST", "/v1/realtime/client_secrets"): Operation(
+        name="issueUpstreamClientSecret",
+        summary="Issue a client secret in the vendor's shape",
+        group="Client secrets",
+        description="A drop-in: the vendor's clients work with our address and an API key of ours. `session` may name"
+        " a model and a voice that policy allows; the other fields need a policy with *own session*.",
+        access=MINT,
+        body=Body(
+            "UpstreamClientSecretRequest",
+            {
+                "With the defaults": {},
+                "Naming model and voice": {
+                    "expires_after": {"anchor": "created_at", "seconds": 60},
+                    "session": {
+                        "type": "realtime",
+                        "model": "gpt-realtime-2.1",
+                        "audio": {"output": {"voice": "marin"}},
+                    },
+                },
+            },
+            is_required=False,
+        ),
+        parameters=("Idempotency-Key",),
+        answer=Body("UpstreamClientSecret", {"A client secret": shapes.UPSTREAM_CLIENT_SECRET}),
+        headers=RATE,
+        errors=OF_ISSUING + OF_ISSUING_BODY,
+    ),
+    ("GET", "/api/session"): _older_session("Get"),
+    ("POST", "/api/session"): _older_session("Post"),
+    ("GET", "/api/issuances"): Operation(
+        name="listIssuances",
+        summary="List one's own history",
+        group="Client secrets",
+        description="The newest first, 50 at a time. Refusals are in it too.",
+        access=READ,
+        parameters=("before",),
+        answer=Body("IssuancePage", {"One issuance": {"results": [shapes.ISSUANCE], "nextBefore": None}}),
+        errors=(*OF_KEY, of_tokens.InvalidRequest),
+    ),
+    ("POST", "/api/issuances/{id}/revoke"): Operation(
+        name="revokeIssuance",
+        summary="Revoke a client secret",
+        group="Client secrets",
+        description="Our relay takes the secret no more. A direct one stays valid at the voice service until it"
+        " expires. Revoking again changes nothing.",
+        access=CONTROL,
+        parameters=("id",),
+        answer=Body("Issuance", {"A revoked one": shapes.ISSUANCE | {"revokedAt": shapes.LATER, "isValid": False}}),
+        errors=(*OF_KEY, plain.CsrfFailed, plain.NotFound, of_tokens.UnknownIssuance),
+    ),
+    ("POST", "/v1/realtime/calls"): _relay(alias=False),
+    ("POST", "/api/realtime/handshake"): _relay(alias=True),
+    ("POST", "/v1/realtime/calls/{call_id}/hangup"): Operation(
+        name="hangUp",
+        summary="Hang up",
+        group="Calls",
+        description="Ends one's own call. Hanging up again changes nothing.",
+        access=CONTROL,
+        parameters=("call_id",),
+        answer=None,
+        errors=(*OF_KEY, plain.CsrfFailed, plain.NotFound, of_calls.UnknownCall),
+    ),
+    ("POST", "/api/calls/{call_id}/events"): Operation(
+        name="reportCallEvent",
+        summary="Report what the page sees of its call",
+        group="Calls",
+        description="`connected`, then `heartbeat` every 15 seconds, and `ended` or `failed` at last. A call whose page"
+        " once reported and then is silent for 45 seconds is ended.",
+        access=CONTROL,
+        body=Body(
+            CallEventSerializer,
+            {"Alive": {"type": "heartbeat"}, "Over": {"type": "ended", "reason": "user"}},
+        ),
+        parameters=("call_id",),
+        answer=Body(
+            "CallState",
+            {"Alive": {"state": "live", "endReason": None}, "Over": {"state": "ended", "endReason": "user"}},
+        ),
+        errors=(
+            *OF_KEY,
+            plain.CsrfFailed,
+            plain.NotFound,
+            plain.TooLarge,
+            plain.UnsupportedMediaType,
+            of_calls.InvalidCallEvent,
+            of_calls.UnknownCall,
+        ),
+    ),
+    ("GET", "/v1/models"): Operation(
+        name="listModels",
+        summary="List the models that one may use",
+        group="Oneself",
+        access=MINT,
+        answer=Body("ModelList", {"One model": shapes.MODEL_LIST}),
+        errors=OF_KEY,
+    ),
+    ("GET", "/api/whoami"): Operation(
+        name="whoAmI",
+        summary="Tell who one is",
+        group="Oneself",
+        description="The quickest way to try a key.",
+        access=READ,
+        answer=Body(
+            "WhoAmI",
+            {
+                "By API key": {"user": "alice", "isStaff": False, "via": "apiKey", "apiKey": shapes.API_KEY},
+                "By session": {"user": "alice", "isStaff": False, "via": "session", "apiKey": None},
+            },
+        ),
+        errors=OF_KEY,
+    ),
+    ("GET", "/api/usage"): Operation(
+        name="showUsage",
+        summary="Tell what one may, and what is left",
+        group="Oneself",
+        description="What running calls have reserved counts as used. Money is in millionths of a dollar.",
+        access=READ,
+        answer=Body("Usage", {"With a limit for each day": shapes.usage_example()}),
+        errors=OF_KEY,
+    ),
+    ("GET", "/api/keys"): Operation(
+        name="listKeys",
+        summary="List one's own API keys",
+        group="API keys",
+        description="Revoked and expired ones too; never their values.",
+        access=READ,
+        answer=Body("ApiKeyList", {"One key": {"results": [shapes.API_KEY]}}),
+        errors=OF_KEY,
+    ),
+    ("POST", "/api/keys"): Operation(
+        name="makeKey",
+        summary="Make an API key",
+        group="API keys",
+        description="`value` is in this answer and nowhere else. A key cannot make keys: only a signed-in person can.",
+        access=SESSION,
+        body=Body(NewKeySerializer, {"For a server that issues": {"name": "shop", "scopes": ["mint"], "days": 90}}),
+        status=201,
+        answer=Body("NewApiKey", {"A new key": shapes.API_KEY | {"value": shapes.API_KEY_VALUE}}),
+        errors=(*OF_KEY, *OF_JSON, plain.CsrfFailed, of_tokens.TooManyKeys),
+    ),
+    ("DELETE", "/api/keys/{id}"): Operation(
+        name="revokeKey",
+        summary="Revoke an API key",
+        group="API keys",
+        description="It works no more with the next request, and stays in history. A key cannot revoke keys.",
+        access=SESSION,
+        parameters=("id",),
+        status=204,
+        answer=None,
+        errors=(*OF_KEY, plain.CsrfFailed, plain.NotFound, of_tokens.UnknownKey),
+    ),
+    ("GET", "/api/schema/"): Operation(
+        name="showApiDescription",
+        summary="Give this document",
+        group="This document",
+        description="OpenAPI 3.1, for reading on and for generating clients. As YAML with `?format=yaml`.",
+        access=READ,
+        parameters=("format",),
+        answer=Body("OpenApiDocument", {"Its beginning": {"openapi": "3.1.1", "info": {"title": "voiceagent"}}}),
+        other_form=Body("Text", {"Its beginning": "openapi: 3.1.1\n"}, media_type="application/yaml"),
+        errors=(*OF_KEY, plain.NotFound),
+    ),
+    ("GET", "/api/docs/"): Operation(
+        name="browseApiDescription",
+        summary="Show this document as a page",
+        group="This document",
+        description="For people: whoever is not signed in is led to the login.",
+        access=SESSION,
+        answer=Body("Text", {"Its beginning": "<!doctype html>"}, media_type="text/html"),
+        errors=(),
+    ),
+}
