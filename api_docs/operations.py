@@ -239,7 +239,10 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         " expires. Revoking again changes nothing.",
         access=CONTROL,
         parameters=("id",),
-        answer=Body("Issuance", {"A revoked one": shapes.ISSUANCE | {"revokedAt": shapes.LATER, "isValid": False}}),
+        answer=Body(
+            "Issuance",
+            {"A revoked one": shapes.ISSUANCE | {"revokedAt": shapes.LATER, "isValid": False, "life": "revoked"}},
+        ),
         errors=(*OF_KEY, plain.CsrfFailed, plain.NotFound, of_tokens.UnknownIssuance),
     ),
     ("POST", "/v1/realtime/calls"): _relay(alias=False),

@@ -77,6 +77,7 @@ ISSUANCE: Final = {
     "secretHint": "cdef",
     "apiKey": "vak_A1b2C3d4",
     "isValid": True,
+    "life": "valid",
 }
 MODEL_LIST: Final = {
     "object": "list",
@@ -266,6 +267,7 @@ ANSWERS: Final[dict[str, Schema]] = {
             "secretHint": text("The last characters of the value; the rest is stored nowhere."),
             "apiKey": or_null(text("The beginning of the API key that asked; null for a page.")),
             "isValid": yes_or_no("Whether a call can be made with it now."),
+            "life": text("Where the secret stands; `none`: it was never issued.", enum=Issuance.Life.values),
         }
     ),
     "IssuancePage": an_object(

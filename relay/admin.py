@@ -63,6 +63,7 @@ class CallAdmin(EvidenceAdmin):
         "username",
         "result",
         "length",
+        "cost",
         "agent_and_model",
         "upstream_id",
         "secret",
@@ -92,6 +93,10 @@ class CallAdmin(EvidenceAdmin):
         if not (call.started_at and call.ended_at):
             return ""
         return str(timedelta(seconds=round((call.ended_at - call.started_at).total_seconds())))
+
+    @admin.display(description="Cost")
+    def cost(self, call: Call) -> str:
+        return badge("warn", "no price") if call.unpriced else call.cost_words
 
     @admin.display(description="Secret")
     def secret(self, call: Call) -> str:

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from relay.constants import DETAIL_CHARS, HANG_UP_GRACE_S, HANG_UP_RETRY_S
-from usage.money import MicrodollarsField
+from usage.money import MicrodollarsField, dollars
 
 
 class CallQuerySet(models.QuerySet["Call"]):
@@ -121,3 +121,15 @@ class Call(models.Model):
 
     def __str__(self) -> str:
         return f"Call {self.id} ({self.state})"
+
+    @property
+    def cost_words(self) -> str:
+        """Return what the call cost and how sure that is; nothing while it goes on."""
+        if self.metering == self.Metering.OPEN:
+            return ""
+        if self.metering == self.Metering.FREE:
+            return "free"
+        if self.cost_microdollars is None:
+            return "no price"
+        sure = {self.Metering.UNMETERED.value: "about ", self.Metering.PARTIAL.value: "at least "}
+        return f"{sure.get(self.metering, '')}${dollars(self.cost_microdollars)}"

@@ -57,6 +57,7 @@ class IssuanceAdmin(EvidenceAdmin):
         "channel",
         "hint",
         "call_state",
+        "cost",
     ]
     list_display_links = ["when"]
     list_filter = history_list.FILTERS
@@ -102,6 +103,8 @@ class IssuanceAdmin(EvidenceAdmin):
     def outcome(self, issuance: Issuance) -> str:
         if issuance.revoked_at:
             return badge("quiet", "Revoked")
+        if issuance.life() == Issuance.Life.EXPIRED:
+            return badge("quiet", "Expired")
         return badge(STATUS_BADGES[issuance.status], issuance.get_status_display())
 
     @admin.display(description="Outcome")
@@ -134,6 +137,11 @@ class IssuanceAdmin(EvidenceAdmin):
     def call_state(self, issuance: Issuance) -> str:
         call = getattr(issuance, "call", None)  # raises an AttributeError of its own where there is none
         return link_to("relay_call", call.pk, call.get_state_display()) if call else ""
+
+    @admin.display(description="Cost")
+    def cost(self, issuance: Issuance) -> str:
+        call = getattr(issuance, "call", None)
+        return call.cost_words if call else ""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if history_list.is_secret(request.GET.get(SEARCH_VAR, "")):

@@ -225,6 +225,7 @@ class QuotaCounter(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["subject", "metric", "period_start"], name="quota_counter_once")]
+        indexes = [models.Index(fields=["period_start"], name="quota_counter_period")]  # to prune the old ones
 
     def __str__(self) -> str:
         return f"{self.subject} {self.metric}: {self.used}"
@@ -257,6 +258,15 @@ class Issuance(models.Model):
         DENIED = "denied", "Denied"
         FAILED = "failed", "Failed"
         UNKNOWN = "unknown", "Outcome unknown"
+
+    class Life(models.TextChoices):
+        """Where a secret stands. It follows from the row and the clock, so that no job has to mark it in time."""
+
+        NONE = "none", "Never issued"
+        VALID = "valid", "Valid"
+        USED = "used", "Used"
+        REVOKED = "revoked", "Revoked"
+        EXPIRED = "expired", "Expired unused"
 
     request_id = models.CharField(max_length=64)
     user = models.ForeignKey(
@@ -329,6 +339,15 @@ class Issuance(models.Model):
 
     def is_valid(self, now: datetime | None = None) -> bool:
         """Tell whether the secret still has more life than the buffer that a connection needs."""
-        if self.status != self.Status.ISSUED or self.first_used_at or self.revoked_at or not self.expires_at:
-            return False
-        return (now or timezone.now()) < self.expires_at - timedelta(seconds=EXPIRY_BUFFER_S)
+        moment = (now or timezone.now()) + timedelta(seconds=EXPIRY_BUFFER_S)
+        return self.life(moment) == self.Life.VALID
+
+    def life(self, now: datetime | None = None) -> Life:
+        """Tell where the secret stands. A direct one that only the voice service has seen does not count as used."""
+        if self.status != self.Status.ISSUED or not self.expires_at:
+            return self.Life.NONE
+        if self.revoked_at:
+            return self.Life.REVOKED
+        if self.first_used_at:
+            return self.Life.USED
+        return self.Life.VALID if (now or timezone.now()) < self.expires_at else self.Life.EXPIRED

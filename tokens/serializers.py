@@ -18,12 +18,13 @@ class IssuanceSerializer(serializers.ModelSerializer[Issuance]):
     secretHint = serializers.CharField(source="secret_hint")
     apiKey = serializers.CharField(source="api_key.public_part", default=None)
     isValid = serializers.BooleanField(source="is_valid")
+    life = serializers.CharField()
 
     class Meta:
         model = Issuance
         fields = [
             "id", "requestId", "sessionId", "status", "errorCode", "kind", "agent", "model", "voice", "requestedAt",
-            "expiresAt", "firstUsedAt", "revokedAt", "secretHint", "apiKey", "isValid",
+            "expiresAt", "firstUsedAt", "revokedAt", "secretHint", "apiKey", "isValid", "life",
         ]  # fmt: skip
 
 

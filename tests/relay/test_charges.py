@@ -350,6 +350,29 @@ def test_counts_in_part_do_not_lower_what_the_allowance_holds(alice: User, assis
     assert used()[MONEY_DAY] == 60 * A_SECOND
 
 
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"metering": "open"}, ""),
+        ({"metering": "free", "cost_microdollars": 0}, "free"),
+        ({"metering": "unmetered", "unpriced": True}, "no price"),
+        ({"metering": "unmetered", "cost_microdollars": 96_000}, "about $0.096"),
+        ({"metering": "partial", "cost_microdollars": 2_000_000}, "at least $2.00"),
+        ({"metering": "settled", "cost_microdollars": 6_946}, "$0.006946"),
+    ],
+)
+def test_the_cost_says_how_sure_it_is(facts: dict[str, Any], words: str) -> None:
+    assert Call(**facts).cost_words == words
+
+
+def test_history_shows_the_cost(alice: User, ada: User, assistant: Agent, client: Client) -> None:
+    end_after(start(alice, assistant), 60)
+    client.force_login(ada)
+
+    for page in ("/admin/relay/call/", "/admin/tokens/issuance/"):
+        assert "about $0.096" in client.get(page).content.decode()
+
+
 def test_limits_of_calls_leave_no_direct_secrets_unless_a_policy_names_them(alice: User) -> None:
     assert allowance_of(alice, None).kinds == ("relayed", "direct")
     policy = Policy.objects.create(user=alice, microdollars_a_month=0)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from audit.models import AuditEvent
@@ -19,7 +20,7 @@ from relay.constants import HANG_UPS_A_SWEEP
 from relay.management.commands import worker
 from relay.models import Call
 from relay.services import sweep_calls
-from tokens.models import Issuance
+from tokens.models import Issuance, QuotaCounter
 from tokens.services import close_orphans
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,6 +113,17 @@ def test_one_sweep_tries_so_many_hang_ups_and_no_more(alice: User, monkeypatch: 
     assert len(asked) == HANG_UPS_A_SWEEP
     sweep_calls(now)
     assert len(set(asked)) == HANG_UPS_A_SWEEP + 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_past_its_time_is_removed() -> None:
+    then = timezone.now() - timedelta(days=100)
+    QuotaCounter.objects.create(subject="user:1", metric="secrets_a_day", period_start=then)
+    Session.objects.create(session_key="old", expire_date=then)
+    worker.run_once()
+
+    assert not QuotaCounter.objects.exists()
+    assert not Session.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)

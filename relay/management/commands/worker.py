@@ -1,4 +1,4 @@
-"""`manage.py worker`: sweep calls and close orphaned intents until told to stop."""
+"""`manage.py worker`: sweep calls, close orphaned intents, prune what is past its time, until told to stop."""
 
 import logging
 import signal
@@ -12,12 +12,14 @@ from django.utils import timezone
 from relay.constants import SWEEP_INTERVAL_S
 from relay.services import sweep_calls
 from tokens.services import close_orphans
+from tokens.sweeps import prune_counters
+from voiceagent.session_sweep import prune_sessions
 
 logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "End calls that are over their time or lost their page, and close records whose process died."
+    help = "End calls that are over, close records whose process died, and remove what is past its time."
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
@@ -33,7 +35,7 @@ class Command(BaseCommand):
 def run_once() -> None:
     """Do each job once. A job that fails is logged and tried again next time: the others must go on."""
     close_old_connections()
-    for job in (sweep_calls, close_orphans):
+    for job in (sweep_calls, close_orphans, prune_counters, prune_sessions):
         try:
             job(timezone.now())
         except Exception:  # the loop must survive whatever one job meets
