@@ -217,9 +217,10 @@ class _Writer:
 
 def _carry_out(jobs: list[_Job]) -> None:
     """Commit jobs together; if one of them cannot be, each for itself."""
+    kept = connection.connection
     error = _try(jobs)
-    if error is not None and _close_if_dead():  # it died while nobody used it
-        error = _try(jobs)
+    if isinstance(error, OperationalError | InterfaceError) and kept is not None and _is_dead(kept):
+        error = _try(jobs)  # it died while nobody used it; this is another
     if isinstance(error, OperationalError | InterfaceError | _CommitFailed):  # the database's fault, and so everybody's
         logger.error("the record could not be written, for %d requests", len(jobs), exc_info=error)
         for job in jobs:
@@ -243,12 +244,11 @@ def _try(jobs: list[_Job]) -> BaseException | None:
     return None
 
 
-def _close_if_dead() -> bool:
-    """Close this thread's connection unless it works; returns whether it was closed."""
-    if connection.in_atomic_block or connection.is_usable():
-        return False
-    connection.close()
-    return True
+def _is_dead(kept: object) -> bool:
+    """Tell whether this thread's connection is lost, and close it if Django has not replaced it yet."""
+    if connection.connection is kept and not connection.is_usable():
+        connection.close()
+    return connection.connection is not kept
 
 
 def _answer(jobs: list[_Job]) -> None:

@@ -14,6 +14,7 @@ from audit.actions import Action
 from audit.exceptions import AuditUnavailable
 from audit.group_commit import Group
 from audit.models import AuditEvent
+from tests.conftest import close_this_loop_s
 from tokens.models import Issuance, QuotaCounter
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 async def writer(transactional_db: None) -> AsyncIterator[None]:
     yield
-    group_commit.stop_writer()
+    await close_this_loop_s()
 
 
 def new_row(request_id: str) -> Issuance:
