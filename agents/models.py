@@ -1,5 +1,6 @@
 """What administrators configure: an agent and its numbered versions. A call keeps the version that it ran."""
 
+import secrets
 from typing import Any
 
 from django.conf import settings
@@ -9,7 +10,28 @@ from django.db import models
 from realtime_api.session import VOICES, SessionConfig, TurnDetection, build_session_config
 
 
+class Configuration(models.Model):
+    """One row, whose mark becomes another with every change of agents, of policies, and of who is in which group.
+
+    By it a process knows whether what it keeps of them still holds, in every process at once.
+    """
+
+    mark = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return str(self.mark)
+
+    @classmethod
+    def note_change(cls, **_of_signal: Any) -> None:
+        """Mark the configuration as changed, in the transaction of the change. Fits as a signal's receiver."""
+        cls.objects.update_or_create(pk=1, defaults={"mark": secrets.randbits(62)})
+
+
 class AgentQuerySet(models.QuerySet["Agent"]):
+    def update(self, **kwargs: Any) -> int:
+        Configuration.note_change()
+        return super().update(**kwargs)
+
     def offered(self) -> "AgentQuerySet":
         """Return the agents that people may talk to, the default one first."""
         return self.filter(enabled=True, published__isnull=False).select_related("published")

@@ -32,33 +32,34 @@ def identify(request: HttpRequest) -> Requester:
     Raises InvalidApiKey and ApiKeyExpired.
     """
     if "HTTP_AUTHORIZATION" not in request.META:
-        return requester_of(request, session_user(request))
-    key = find_api_key(bearer_of(request), timezone.now())
-    return requester_of(request, key.user, api_key=key)
+        user, mark = session_user(request)
+        return requester_of(request, user, mark=mark)
+    key, mark = find_api_key(bearer_of(request), timezone.now())
+    return requester_of(request, key.user, api_key=key, mark=mark)
 
 
-def session_user(request: HttpRequest) -> User | None:
-    """Return the user of the request's session cookie, as Django's `get_user` does, by two prepared queries.
+def session_user(request: HttpRequest) -> tuple[User | None, int | None]:
+    """Return the user of the session cookie, as Django's `get_user` does by other means, and the configuration's mark.
 
     A session that this does not verify is left to Django, which knows the fallback keys and ends a stolen session.
     """
     session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
     stored = lookups.session_data(session_key) if session_key else None
     if stored is None or stored[1] <= timezone.now():
-        return None
+        return None, None
     session = SessionStore(session_key)
     content = session.decode(stored[0])
     if content.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS or SESSION_KEY not in content:
-        return None
-    user = lookups.user(int(content[SESSION_KEY]))
-    if user is None or not user.is_active:
-        return None
-    if constant_time_compare(content.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
-        return user
+        return None, None
+    found = lookups.user(int(content[SESSION_KEY]))
+    if found is None or not found[0].is_active:
+        return None, None
+    if constant_time_compare(content.get(HASH_SESSION_KEY, ""), found[0].get_session_auth_hash()):
+        return found
     if not hasattr(request, "session"):
         request.session = session
-    found = get_user(request)
-    return found if isinstance(found, User) else None
+    user = get_user(request)
+    return user if isinstance(user, User) else None, found[1]
 
 
 def check_access(request: HttpRequest, requester: Requester, scope: Scope, *, csrf: bool = True) -> None:
@@ -83,13 +84,19 @@ def bearer_of(request: HttpRequest) -> str:
     return value.strip() if scheme.lower() == "bearer" else ""
 
 
-def find_api_key(unverified_value: str, now: datetime) -> ApiKey:
-    """Return the key with this value. Raises InvalidApiKey or, to its holder only, ApiKeyExpired."""
+def find_api_key(unverified_value: str, now: datetime) -> tuple[ApiKey, int | None]:
+    """Return the key with this value, and the configuration's mark.
+
+    Raises InvalidApiKey or, to its holder only, ApiKeyExpired.
+    """
     if not api_keys.has_form(unverified_value):
         raise InvalidApiKey()
     public_part = api_keys.public_part(unverified_value)
-    key = lookups.api_key(public_part)
-    if key is None or key.pepper_number not in api_keys.peppers():
+    found = lookups.api_key(public_part)
+    if found is None:
+        raise InvalidApiKey()
+    key, mark = found
+    if key.pepper_number not in api_keys.peppers():
         raise InvalidApiKey()
     if not hmac.compare_digest(key.digest, api_keys.digest(unverified_value, pepper_number=key.pepper_number)):
         raise InvalidApiKey()
@@ -97,7 +104,7 @@ def find_api_key(unverified_value: str, now: datetime) -> ApiKey:
         raise InvalidApiKey()
     if key.expires_at <= now:
         raise ApiKeyExpired()
-    return key
+    return key, mark
 
 
 def note_use(key: ApiKey) -> None:

@@ -1,16 +1,20 @@
 """What the hot routes read, by queries that are compiled once. What is found are the ORM's own objects."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import models
+from django.db.models import Subquery
 
-from agents.models import Agent, AgentVersion
+from agents.models import Agent, AgentVersion, Configuration
 from tokens.models import ApiKey, Policy
 from voiceagent.prepared_query import PreparedQuery, columns
 
+T = TypeVar("T")
+MAX_KEPT: Final = 10_000  # policies of so many users, and all agents
 KEY: Final = columns(ApiKey)
 USER: Final = columns(User)
 POLICY: Final = columns(Policy)
@@ -22,9 +26,12 @@ def _agents(agents: "models.QuerySet[Agent]") -> "models.QuerySet[Agent, Any]":
     return agents.values_list(*AGENT, *columns(AgentVersion, prefix="published__"))
 
 
+_mark = Subquery(Configuration.objects.values("mark")[:1])
 _keys = PreparedQuery(
     lambda public_part: (
-        ApiKey.objects.filter(public_part=public_part).order_by().values_list(*KEY, *columns(User, prefix="user__"))
+        ApiKey.objects.filter(public_part=public_part)
+        .order_by()
+        .values_list(_mark, *KEY, *columns(User, prefix="user__"))
     ),
     public_part="?",
 )
@@ -32,7 +39,7 @@ _sessions = PreparedQuery(
     lambda session_key: Session.objects.filter(session_key=session_key).values_list("session_data", "expire_date"),
     session_key="?",
 )
-_users = PreparedQuery(lambda user_id: User.objects.filter(pk=user_id).values_list(*USER), user_id=-1)
+_users = PreparedQuery(lambda user_id: User.objects.filter(pk=user_id).values_list(_mark, *USER), user_id=-1)
 _policies = PreparedQuery(
     lambda user_id: Policy.objects.for_user(User(pk=user_id), None).values_list(*POLICY), user_id=-1
 )
@@ -46,12 +53,12 @@ _first_agent = PreparedQuery(lambda: _agents(Agent.objects.offered())[:1])
 _offered_slugs = PreparedQuery(lambda: Agent.objects.offered().values_list("slug"))
 
 
-def api_key(public_part: str) -> ApiKey | None:
-    """Return a key, with its user, by the part that is not secret."""
-    for row in _keys.rows(public_part=public_part):
+def api_key(public_part: str) -> tuple[ApiKey, int | None] | None:
+    """Return a key, with its user, by the part that is not secret; and the configuration's mark."""
+    for mark, *row in _keys.rows(public_part=public_part):
         key = ApiKey.from_db(None, KEY, row[: len(KEY)])
         key.user = User.from_db(None, USER, row[len(KEY) :])
-        return key
+        return key, mark
     return None
 
 
@@ -61,37 +68,72 @@ def session_data(session_key: str) -> tuple[str, datetime] | None:
     return rows[0] if rows else None
 
 
-def user(user_id: int) -> User | None:
-    rows = _users.rows(user_id=user_id)
-    return User.from_db(None, USER, rows[0]) if rows else None
+def user(user_id: int) -> tuple[User, int | None] | None:
+    """Return a user and the configuration's mark."""
+    for mark, *row in _users.rows(user_id=user_id):
+        return User.from_db(None, USER, row), mark
+    return None
 
 
-def policies(user_id: int, key_id: int | None) -> list[Policy]:
-    """Return the policies that concern a user, with a key or without, in no order."""
-    if key_id is None:
-        rows = _policies.rows(user_id=user_id)
-    else:
-        rows = _policies_with_key.rows(user_id=user_id, key_id=key_id)
-    return [Policy.from_db(None, POLICY, row) for row in rows]
+def policies(user_id: int, key_id: int | None, mark: int | None) -> list[Policy]:
+    """Return the policies that concern a user, with a key or without, in no order; they are not to be changed."""
+
+    def read() -> list[Policy]:
+        if key_id is None:
+            rows = _policies.rows(user_id=user_id)
+        else:
+            rows = _policies_with_key.rows(user_id=user_id, key_id=key_id)
+        return [Policy.from_db(None, POLICY, row) for row in rows]
+
+    return _kept(mark, ("policies", user_id, key_id), read)
 
 
-def agent(slug: str) -> Agent | None:
+def agent(slug: str, mark: int | None) -> Agent | None:
     """Return an agent with its published version, if it has one."""
-    rows = _agents_by_slug.rows(slug=slug)
-    return _agent_of(rows[0]) if rows else None
+    return _kept(mark, ("agent", slug), lambda: _agent_of(_agents_by_slug.rows(slug=slug)))
 
 
-def first_agent() -> Agent | None:
+def first_agent(mark: int | None) -> Agent | None:
     """Return the default of the agents that are offered, with its version."""
-    rows = _first_agent.rows()
-    return _agent_of(rows[0]) if rows else None
+    return _kept(mark, ("first agent",), lambda: _agent_of(_first_agent.rows()))
 
 
-def offered_slugs() -> list[str]:
-    return [slug for (slug,) in _offered_slugs.rows()]
+def offered_slugs(mark: int | None) -> list[str]:
+    return _kept(mark, ("slugs",), lambda: [slug for (slug,) in _offered_slugs.rows()])
 
 
-def _agent_of(row: tuple[object, ...]) -> Agent:
+class _Memory:
+    """What was read under one mark of the configuration."""
+
+    def __init__(self, mark: int | None) -> None:
+        self.mark = mark
+        self.values: dict[tuple[object, ...], Any] = {}
+
+
+_memory = _Memory(None)
+
+
+def _kept(mark: int | None, name: tuple[object, ...], read: Callable[[], T]) -> T:
+    """Return what was read before under the same mark, else read it. Without a mark everything is read anew.
+
+    The mark is read before what it stands for, so that what is kept can be newer than its mark but never older.
+    """
+    global _memory
+    if mark is None:
+        return read()
+    memory = _memory
+    if memory.mark != mark or len(memory.values) > MAX_KEPT:
+        memory = _memory = _Memory(mark)
+    if name not in memory.values:
+        memory.values[name] = read()
+    value: T = memory.values[name]
+    return value
+
+
+def _agent_of(rows: list[tuple[Any, ...]]) -> Agent | None:
+    if not rows:
+        return None
+    row = rows[0]
     found = Agent.from_db(None, AGENT, row[: len(AGENT)])
     if found.published_id is not None:
         found.published = AgentVersion.from_db(None, VERSION, row[len(AGENT) :])

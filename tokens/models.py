@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from agents.models import Configuration
 from tokens.constants import (
     EXPIRY_BUFFER_S,
     LAST_USED_STEP_S,
@@ -126,6 +127,10 @@ class ApiKey(models.Model):
 
 
 class PolicyQuerySet(models.QuerySet["Policy"]):
+    def update(self, **kwargs: Any) -> int:
+        Configuration.note_change()
+        return super().update(**kwargs)
+
     def for_user(self, user: User, api_key: ApiKey | None) -> "PolicyQuerySet":
         """Return the policies that concern a user, in no order: of the key, the user, their groups, everybody."""
         groups = User.groups.through.objects.filter(user_id=user.pk).values("group_id")

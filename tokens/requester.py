@@ -16,7 +16,10 @@ from voiceagent.client_ip import client_ip
 
 @dataclass(frozen=True)
 class Requester:
-    """user is None for somebody unknown. origin is empty when the client sent none, as programs do."""
+    """user is None for somebody unknown. origin is empty when the client sent none, as programs do.
+
+    mark: the configuration's when they were identified, if it was read then.
+    """
 
     user: User | None
     api_key: ApiKey | None
@@ -24,6 +27,7 @@ class Requester:
     ip: str | None
     user_agent: str
     origin: str
+    mark: int | None = None
 
     @property
     def actor(self) -> str:
@@ -46,7 +50,11 @@ class Requester:
 
 
 def requester_of(
-    request: HttpRequest, user: AbstractBaseUser | AnonymousUser | None, *, api_key: ApiKey | None = None
+    request: HttpRequest,
+    user: AbstractBaseUser | AnonymousUser | None,
+    *,
+    api_key: ApiKey | None = None,
+    mark: int | None = None,
 ) -> Requester:
     """Collect the facts of a request. Text from its headers is cut and made printable."""
     return Requester(
@@ -56,6 +64,7 @@ def requester_of(
         ip=client_ip(request),
         user_agent=printable(request.META.get("HTTP_USER_AGENT", ""))[:USER_AGENT_CHARS],
         origin=printable(request.META.get("HTTP_ORIGIN", ""))[:200],
+        mark=mark,
     )
 
 

@@ -165,7 +165,7 @@ def _admit(asked: Asked) -> Admitted:
     if user is None:
         check_rate("issue", key=requester.rate_key, rate=settings.ISSUE_RATE)
         raise exceptions.NotAuthenticated()
-    allowance = allowance_of(user, requester.api_key)
+    allowance = allowance_of(user, requester.api_key, requester.mark)
     rate = check_rate("issue", key=requester.rate_key, rate=allowance.issue_rate)
     if requester.api_key is not None and allowance.key_issue_rate:
         rate = min(rate, check_rate("issue-key", key=requester.actor, rate=allowance.key_issue_rate), key=_left)
@@ -173,7 +173,7 @@ def _admit(asked: Asked) -> Admitted:
         raise exceptions.NotConfigured()
     allowance.check_network(requester.ip)
     allowance.check_origin(requester.origin)
-    version = _find_agent_version(wish.agent_slug, allowance)
+    version = _find_agent_version(wish.agent_slug, allowance, requester.mark)
     session = _granted_session(version, wish, allowance)
     quotas.check_call_is_left(user, allowance, timezone.now(), model=session["model"])
     issuance = Issuance(
@@ -366,15 +366,15 @@ def find_leaked(value: str) -> Leak | None:
     return Leak(f"api_key:{key.pk}", words)
 
 
-def _find_agent_version(slug: str, allowance: Allowance) -> AgentVersion:
+def _find_agent_version(slug: str, allowance: Allowance, mark: int | None) -> AgentVersion:
     """Return what an agent runs. One that a policy hides looks unknown; one that is switched off says so."""
     if slug:
-        agent = lookups.agent(slug)
+        agent = lookups.agent(slug, mark)
     elif allowance.agents is None:
-        agent = lookups.first_agent()
+        agent = lookups.first_agent(mark)
     else:
-        offered = [offered for offered in lookups.offered_slugs() if allowance.allows_agent(offered)]
-        agent = lookups.agent(offered[0]) if offered else None
+        offered = [offered for offered in lookups.offered_slugs(mark) if allowance.allows_agent(offered)]
+        agent = lookups.agent(offered[0], mark) if offered else None
     if agent is None or agent.published is None or not allowance.allows_agent(agent.slug):
         raise exceptions.UnknownAgent()
     if not agent.enabled:
