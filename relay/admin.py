@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from agents.models import Agent
 from relay.models import Call, CallQuerySet
 from relay.services import end_call
+from usage.money import dollars
 from voiceagent.admin_words import badge, link_to, time_of, two_lines
 from voiceagent.list_filters import DateRangeFilter, LinkedFilter, SelectFilter, ValueFilter
 from voiceagent.name_search import of_user_named
@@ -62,13 +63,14 @@ class CallAdmin(EvidenceAdmin):
         "when",
         "username",
         "result",
-        "length",
-        "cost",
+        "length_and_cost",
         "agent_and_model",
         "upstream_id",
         "secret",
     ]
     list_display_links = ["when"]
+    exclude = ["cost_microdollars", "charged_seconds", "charged_microdollars"]  # shown in words instead
+    readonly_fields = ["cost", "held"]
     list_filter = [DaysFilter, StateFilter, EndReasonFilter, AgentFilter, UserFilter]
     ordering = ["-requested_at"]
     search_fields = ["upstream_id"]
@@ -88,7 +90,10 @@ class CallAdmin(EvidenceAdmin):
     def agent_and_model(self, call: Call) -> str:
         return two_lines(call.agent, call.model)
 
-    @admin.display(description="Length")
+    @admin.display(description="Length, cost")
+    def length_and_cost(self, call: Call) -> str:
+        return two_lines(self.length(call), badge("warn", "no price") if call.unpriced else call.cost_words)
+
     def length(self, call: Call) -> str:
         if not (call.started_at and call.ended_at):
             return ""
@@ -96,7 +101,11 @@ class CallAdmin(EvidenceAdmin):
 
     @admin.display(description="Cost")
     def cost(self, call: Call) -> str:
-        return badge("warn", "no price") if call.unpriced else call.cost_words
+        return call.cost_words
+
+    @admin.display(description="Held of allowances")
+    def held(self, call: Call) -> str:
+        return f"{call.charged_seconds} seconds, ${dollars(call.charged_microdollars)}"
 
     @admin.display(description="Secret")
     def secret(self, call: Call) -> str:

@@ -3,9 +3,11 @@
 from datetime import timedelta
 from typing import Any, Final
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import SEARCH_VAR
-from django.db.models import QuerySet
+from django.db.models import JSONField, QuerySet
+from django.forms import Textarea
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.utils import timezone
 
@@ -56,8 +58,7 @@ class IssuanceAdmin(EvidenceAdmin):
         "kind",
         "channel",
         "hint",
-        "call_state",
-        "cost",
+        "call_and_cost",
     ]
     list_display_links = ["when"]
     list_filter = history_list.FILTERS
@@ -133,15 +134,14 @@ class IssuanceAdmin(EvidenceAdmin):
     def hint(self, issuance: Issuance) -> str:
         return f"…{issuance.secret_hint}" if issuance.secret_hint else ""
 
-    @admin.display(description="Call")
     def call_state(self, issuance: Issuance) -> str:
         call = getattr(issuance, "call", None)  # raises an AttributeError of its own where there is none
         return link_to("relay_call", call.pk, call.get_state_display()) if call else ""
 
-    @admin.display(description="Cost")
-    def cost(self, issuance: Issuance) -> str:
+    @admin.display(description="Call, cost")
+    def call_and_cost(self, issuance: Issuance) -> str:
         call = getattr(issuance, "call", None)
-        return call.cost_words if call else ""
+        return two_lines(self.call_state(issuance), call.cost_words) if call else ""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if history_list.is_secret(request.GET.get(SEARCH_VAR, "")):
@@ -235,9 +235,19 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         self.message_user(request, f"{switched} keys switched {'on' if enabled else 'off'}.", messages.SUCCESS)
 
 
+class OpenListField(forms.JSONField):
+    """A list as JSON. One that leaves the question open is empty, not `null`."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
+
 @admin.register(Policy)
 class PolicyAdmin(RecordedAdmin):
     changed = Action.POLICY_CHANGED
+    formfield_overrides = {
+        JSONField: {"form_class": OpenListField, "widget": Textarea(attrs={"rows": 2, "cols": 60})},
+    }
     list_display = [
         "__str__",
         "allowed_kinds",

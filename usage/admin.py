@@ -11,7 +11,7 @@ from voiceagent.recorded_admin import RecordedAdmin
 @admin.register(Price)
 class PriceAdmin(RecordedAdmin):
     changed = Action.PRICE_CHANGED
-    list_display = ["model", "meter", "price", "valid_from", "source"]
+    list_display = ["model", "meter", "price", "valid_from"]
     list_filter = ["model", "meter"]
     search_fields = ["model__startswith"]
     search_help_text = "The start of a model's name."

@@ -371,6 +371,9 @@ def test_history_shows_the_cost(alice: User, ada: User, assistant: Agent, client
 
     for page in ("/admin/relay/call/", "/admin/tokens/issuance/"):
         assert "about $0.096" in client.get(page).content.decode()
+    shown = client.get(f"/admin/relay/call/{Call.objects.get().pk}/change/").content.decode()
+    assert "60 seconds, $0.096" in shown
+    assert "96000" not in shown
 
 
 def test_limits_of_calls_leave_no_direct_secrets_unless_a_policy_names_them(alice: User) -> None:

@@ -76,6 +76,8 @@ def test_money_is_edited_in_dollars_and_kept_in_micro_dollars(adas_client: Clien
     adas_client.post(f"/admin/tokens/policy/{policy.pk}/change/", form | {"microdollars_a_day": "3"})
 
     assert policy.microdollars_a_day == 2_500_000
+    assert policy.allowed_origins is None
+    assert ">\nnull</textarea>" not in shown  # an open question is an empty field
     assert 'name="microdollars_a_day" value="2.50"' in shown
     edited = AuditEvent.objects.filter(action="policy.changed").order_by("id")[1]
     assert edited.body == {"microdollars_a_day": "[2500000, 3000000]"}
