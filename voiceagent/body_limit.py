@@ -1,13 +1,17 @@
-"""Count a request's bytes as they arrive and refuse what is too large, before anything spools it."""
+"""Count a request's bytes as they arrive and refuse what is too large or too slow, before anything spools it."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.http import HttpRequest
 
-from voiceagent.errors import TooLarge, error_response
+from realtime_api.errors import CodedError
+from voiceagent.errors import RequestTimeout, TooLarge, error_response
+
+BODY_DEADLINE_S: Final = 10.0  # for the whole of a body; the largest one takes a slow phone two seconds
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -15,16 +19,14 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-
-class _TooLarge(Exception):
-    """The body went past the limit; caught by the one who raised it."""
+CLIENT_LEFT: Final[Message] = {"type": "http.disconnect"}
 
 
 class BodyLimit:
-    """ASGI middleware, outermost: answers 413 once a body passes `DATA_UPLOAD_MAX_MEMORY_SIZE` bytes.
+    """ASGI middleware, outermost: 413 past `DATA_UPLOAD_MAX_MEMORY_SIZE` bytes, 408 for a body that takes too long.
 
-    Django would store the whole of any body first. A declared length is refused at once, a chunked body as
-    soon as it is too long, and the connection is closed.
+    Django would wait for any body and store the whole of it first. A declared length is refused at once, a chunked
+    body as soon as it is too long, and the connection is closed.
     """
 
     def __init__(self, app: App) -> None:
@@ -32,31 +34,52 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
+            return
         limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if _declared_length(scope) > limit:
-            return await _refuse(scope, send)
-        received = 0
+            await _refuse(scope, send, TooLarge)
+            return
+        body = _Body(receive, limit)
         started = False
-
-        async def counting_receive() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > limit:
-                raise _TooLarge
-            return message
 
         async def watching_send(message: Message) -> None:
             nonlocal started
-            started = True
-            await send(message)
+            if started or body.refusal is None:
+                started = True
+                await send(message)
 
+        await self.app(scope, body.receive, watching_send)
+        if body.refusal and not started:
+            await _refuse(scope, send, body.refusal)
+
+
+class _Body:
+    """What arrives of one request. refusal: why it was broken off; the application is told that the client left."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self.refusal: type[CodedError] | None = None
+        self._receive = receive
+        self._limit = limit
+        self._deadline = asyncio.get_running_loop().time() + BODY_DEADLINE_S
+        self._received = 0
+        self._is_whole = False
+
+    async def receive(self) -> Message:
+        if self._is_whole:
+            return await self._receive()  # tells when the client leaves, and may take as long as it likes
         try:
-            await self.app(scope, counting_receive, watching_send)
-        except _TooLarge:
-            if not started:
-                await _refuse(scope, send)
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            self.refusal = RequestTimeout
+            return CLIENT_LEFT
+        self._received += len(message.get("body", b""))
+        if self._received > self._limit:
+            self.refusal = TooLarge
+            return CLIENT_LEFT
+        self._is_whole = not message.get("more_body", False)
+        return message
 
 
 def _declared_length(scope: Scope) -> int:
@@ -66,13 +89,13 @@ def _declared_length(scope: Scope) -> int:
     return 0
 
 
-async def _refuse(scope: Scope, send: Send) -> None:
+async def _refuse(scope: Scope, send: Send, error: type[CodedError]) -> None:
     """Answer in the form of the route, with a request id, as every other error does."""
     request_id = f"req_{secrets.token_hex(12)}"
     request = HttpRequest()
     request.path = scope["path"]
     request.request_id = request_id  # type: ignore[attr-defined]  # as the outermost middleware does
-    response = error_response(request, TooLarge(headers={"X-Request-ID": request_id, "Connection": "close"}))
+    response = error_response(request, error(headers={"X-Request-ID": request_id, "Connection": "close"}))
     headers = [(name.lower().encode(), value.encode()) for name, value in response.items()]
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": response.content})

@@ -53,6 +53,14 @@ class MethodNotAllowed(CodedError):
     suggested_action = "Use a method of the Allow header."
 
 
+class RequestTimeout(CodedError):
+    code = "request_timeout"
+    title = "The request took too long"
+    status = 408
+    default_message = "The request's body did not arrive in time."
+    suggested_action = "Send the whole body at once."
+
+
 class TooLarge(CodedError):
     code = "too_large"
     title = "The request is too large"

@@ -1,10 +1,12 @@
 """A body that is too large is refused while it arrives, declared or not."""
 
+import asyncio
 import json
 
 import pytest
 from pytest_django import Settings
 
+from voiceagent import body_limit
 from voiceagent.body_limit import BodyLimit, Message, Receive, Scope, Send
 
 LIMIT = 1_000
@@ -78,3 +80,43 @@ async def test_a_small_declared_length_does_not_hide_a_large_body() -> None:
     sent = await post(Application(), [b"x" * 400] * 10, declared=10)
 
     assert sent[0]["status"] == 413
+
+
+async def test_a_body_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_limit, "BODY_DEADLINE_S", 0.1)
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async with asyncio.timeout(5):
+        await BodyLimit(Application())({"type": "http", "path": "/api/x", "headers": []}, receive, send)
+
+    assert sent[0]["status"] == 408
+    assert json.loads(sent[1]["body"])["code"] == "request_timeout"
+
+
+async def test_who_waits_for_a_client_to_leave_may_wait_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_limit, "BODY_DEADLINE_S", 0.05)
+    heard: list[str] = []
+
+    async def receive() -> Message:
+        if heard:
+            await asyncio.sleep(0.2)
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        for _ in range(2):
+            heard.append((await receive())["type"])
+
+    async def send(message: Message) -> None:
+        pytest.fail("it was answered")
+
+    await BodyLimit(application)({"type": "http", "path": "/api/x", "headers": []}, receive, send)
+
+    assert heard == ["http.request", "http.disconnect"]
