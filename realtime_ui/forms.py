@@ -1,5 +1,6 @@
 """What people fill in."""
 
+import secrets
 from typing import Any
 
 from django import forms
@@ -20,7 +21,13 @@ def day_choices() -> list[tuple[int, str]]:
     return [(day, _("%(days)d days") % {"days": day}) for day in days]
 
 
+def new_form_token() -> str:
+    return secrets.token_urlsafe(16)
+
+
 class ApiKeyForm(forms.Form):
+    # A form's own number, good for one key: a page that is loaded again sends the same one a second time.
+    form_token = forms.RegexField(r"^[A-Za-z0-9_-]{22}$", initial=new_form_token, widget=forms.HiddenInput)
     name = forms.CharField(
         max_length=80, label=_("Name"), help_text=_("What will use it, such as “screen in the hall”.")
     )
@@ -43,6 +50,12 @@ class ApiKeyForm(forms.Form):
         super().__init__(*args, **kwargs)
         days = [day for day, _label in day_choices()]
         self.initial.setdefault("days", max(day for day in days if day <= DEFAULT_DAYS or day == days[0]))
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if not name.isprintable():
+            raise ValidationError(_("Use characters that can be shown."))
+        return name
 
     def clean_allowed_networks(self) -> list[str]:
         networks: list[str] = self.cleaned_data["allowed_networks"].replace(",", " ").split()

@@ -9,7 +9,13 @@ from pytest_django import Settings
 
 from tokens.models import ApiKey
 
-FORM = {"name": "kiosk", "scopes": ["mint"], "days": "30", "allowed_networks": "127.0.0.0/8, ::1/128"}
+FORM = {
+    "form_token": "0123456789abcdefghij_-",
+    "name": "kiosk",
+    "scopes": ["mint"],
+    "days": "30",
+    "allowed_networks": "127.0.0.0/8, ::1/128",
+}
 
 
 def value_on(html: str) -> str:
@@ -31,6 +37,45 @@ def test_a_key_is_made_shown_once_and_works(alices_client: Client) -> None:
     assert f"{value[:12]}…" in listed
 
 
+def test_a_page_that_is_loaded_again_makes_no_other_key(alices_client: Client) -> None:
+    form = FORM | {"form_token": token_on(alices_client.get("/keys/").content.decode())}
+    value = value_on(alices_client.post("/keys/", form).content.decode())
+    again = alices_client.post("/keys/", form)
+
+    assert ApiKey.objects.count() == 1
+    shown = again.content.decode()
+    assert "That key is made already" in shown
+    assert value not in shown
+    assert token_on(shown) != form["form_token"]
+    assert alices_client.post("/keys/", form | {"form_token": token_on(shown)}).status_code == 200
+    assert ApiKey.objects.count() == 2
+
+
+def test_a_form_s_token_is_one_s_own_and_lives_on_when_nothing_was_made(alices_client: Client, charlie: User) -> None:
+    assert alices_client.post("/keys/", FORM | {"name": ""}).status_code == 422
+    other = Client()
+    other.force_login(charlie)
+    other.post("/keys/", FORM)
+    alices_client.post("/keys/", FORM)
+
+    assert ApiKey.objects.count() == 2
+
+
+@pytest.mark.parametrize("token", ["", "x", "x" * 500, "0123456789abcdefghij:*"])
+def test_a_form_without_a_token_of_its_own_makes_nothing(alices_client: Client, token: str) -> None:
+    response = alices_client.post("/keys/", FORM | {"form_token": token})
+
+    assert response.status_code == 422
+    assert "This form cannot be used. Load the page again." in response.content.decode()
+    assert not ApiKey.objects.exists()
+
+
+def token_on(html: str) -> str:
+    found = re.search(r'name="form_token" value="([^"]+)"', html)
+    assert found is not None
+    return found[1]
+
+
 def test_revoking_asks_first_and_then_is_for_good(alices_client: Client) -> None:
     value = value_on(alices_client.post("/keys/", FORM).content.decode())
     key = ApiKey.objects.get()
@@ -48,6 +93,7 @@ def test_revoking_asks_first_and_then_is_for_good(alices_client: Client) -> None
     ("change", "words"),
     [
         ({"name": ""}, "This field is required."),
+        ({"name": "a\u202eb"}, "Use characters that can be shown."),
         ({"scopes": []}, "Choose at least one."),
         ({"scopes": ["root"]}, "root is not one of the available choices."),
         ({"days": "4000"}, "4000 is not one of the available choices."),
