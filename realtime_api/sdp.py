@@ -48,6 +48,8 @@ def check_answer(raw_answer: bytes) -> str:
     lines = _lines(raw_answer)
     if lines[0] != "v=0" or not any(line.startswith("m=audio ") for line in lines):
         raise InvalidSdp("The answer is not SDP with an audio section.")
+    if not all(_LINE.fullmatch(line) for line in lines):
+        raise InvalidSdp("The answer has a malformed line.")
     return "\r\n".join(lines) + "\r\n"
 
 

@@ -108,7 +108,7 @@ def test_a_damaged_offer_is_text_again_or_refused(place: int, noise: bytes) -> N
     assert "\0" not in checked
 
 
-@pytest.mark.parametrize("answer", [b"", b"<html>", b"v=0\r\n", b'{"error": {}}', b"\xff"])
+@pytest.mark.parametrize("answer", [b"", b"<html>", b"v=0\r\n", b'{"error": {}}', b"\xff", b"v=0\nm=audio 9\0 x 1\n"])
 def test_what_is_no_answer_is_refused(answer: bytes) -> None:
     with pytest.raises(InvalidSdp):
         check_answer(answer)
