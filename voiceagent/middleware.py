@@ -8,7 +8,7 @@ from typing import Final
 
 from asgiref.sync import markcoroutinefunction
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponseBase
 from redis.exceptions import RedisError
 
@@ -87,7 +87,7 @@ def coded(exception: Exception) -> CodedError | None:
     """Return the error of the catalogue that an exception stands for; None for one that nobody expected."""
     if isinstance(exception, CodedError):
         return exception
-    if isinstance(exception, OperationalError | InterfaceError):
+    if isinstance(exception, OperationalError | InterfaceError | InternalError):  # the last: a replica that only reads
         logger.exception("the database does not answer")
         return AuditUnavailable(retry_after_ms=1000)
     if isinstance(exception, RedisError):
