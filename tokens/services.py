@@ -26,6 +26,7 @@ from audit.group_commit import Group
 from audit.services import durable_record, record_event
 from realtime_api import client_secrets
 from realtime_api.errors import CodedError, UpstreamError
+from realtime_api.masking import mask_secrets
 from realtime_api.session import SessionConfig, merge_session
 from realtime_api.upstream import MintedSecret, create_client_secret
 from tokens import api_keys, exceptions, lookups, quotas
@@ -293,7 +294,7 @@ def record_refusal(group: Group, *, asked: Asked, error: CodedError) -> None:
         **_facts(requester),
         status=Issuance.Status.DENIED if is_denied else Issuance.Status.FAILED,
         error_code=error.code,
-        agent=asked.wish.agent_slug[:80],
+        agent=mask_secrets(asked.wish.agent_slug)[:80],  # anything that the caller had at hand
         requested_at=now,
         decided_at=now,
     )
