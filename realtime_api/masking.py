@@ -17,6 +17,14 @@ _ACCOUNT: Final = re.compile(r"\b(?:org|proj)[-_][A-Za-z0-9]{6,}")
 # Long and mixed enough to be a key without a prefix; Azure's 32 hexadecimal digits are the shortest.
 _NAMELESS_KEY: Final = re.compile(r"\b(?=[a-z]*[0-9])(?=[0-9]*[a-z])[a-z0-9]{32,}\b", re.I)
 
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
+
+
+def shown_name(unverified_name: str) -> str:
+    """Return a field's name as an answer may repeat it; an ellipsis for what is no name or could be a key."""
+    is_name = _NAME.fullmatch(unverified_name) and mask_secrets(unverified_name) == unverified_name
+    return unverified_name if is_name else "…"
+
 
 def mask_keys(text: str) -> str:
     """Return the text with everything that has the form of somebody's key replaced."""

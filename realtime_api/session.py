@@ -3,6 +3,8 @@
 import re
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
+from realtime_api.masking import shown_name
+
 VOICES: Final = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
 PCM_RATE_HZ: Final = 24_000  # the only rate of the protocol's audio/pcm
 
@@ -109,7 +111,7 @@ def check_session(session: object) -> None:
             f"'session.{name}' is of the beta interface, which is gone: use 'session.{BETA_FIELDS[name]}'."
         )
     for name in sorted(session.keys() - FIELDS):
-        raise InvalidSession(f"Unknown parameter: 'session.{name[:40]}'.")
+        raise InvalidSession(f"Unknown parameter: 'session.{shown_name(name)}'.")
     if session.get("type") != "realtime":
         raise InvalidSession("Missing required parameter: 'session.type' must be \"realtime\".")
     _check_name(session, "model", MODEL_NAME, "session.model")
@@ -119,7 +121,7 @@ def check_session(session: object) -> None:
         if not isinstance(part, dict):
             raise InvalidSession(f"'session.{path}' must be an object.")
         for name in sorted(part.keys() - known):
-            raise InvalidSession(f"Unknown parameter: 'session.{path}.{name[:40]}'.")
+            raise InvalidSession(f"Unknown parameter: 'session.{path}.{shown_name(name)}'.")
     _check_name(audio.get("output", {}), "voice", VOICE_NAME, "session.audio.output.voice")
 
 

@@ -1,10 +1,14 @@
 """Shapes of the REST routes, camelCase as clients know them from the issuing route."""
 
+from typing import Final
+
 from django.conf import settings
 from rest_framework import serializers
 
 from tokens.models import ApiKey, Issuance, Scope, check_networks
 from voiceagent.strict_json import StrictInteger, StrictSerializer, StrictText
+
+UNKNOWN_SCOPE: Final = f"must be a list out of {', '.join(Scope.values)}."
 
 
 class IssuanceSerializer(serializers.ModelSerializer[Issuance]):
@@ -47,7 +51,7 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
 class NewKeySerializer(StrictSerializer):
     name = StrictText(max_length=80)
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(choices=Scope.choices),
+        child=serializers.ChoiceField(choices=Scope.choices, error_messages={"invalid_choice": UNKNOWN_SCOPE}),
         allow_empty=False,
         max_length=20,
         default=[Scope.MINT.value],

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from realtime_api.masking import mask_keys, shown_name
 from realtime_api.session import InvalidSession, check_session
 from tokens import exceptions
 from tokens.constants import MAX_TTL_S, MIN_TTL_S, SESSION_ID_CHARS
@@ -86,6 +87,8 @@ def _own_form(body: dict[str, Any]) -> Wish:
     session_id = _text(body, "sessionId")
     if session_id and not SESSION_ID.fullmatch(session_id):
         raise exceptions.InvalidRequest("'sessionId' has characters that are not allowed.")
+    if mask_keys(session_id) != session_id:
+        raise exceptions.InvalidRequest("'sessionId' looks like a key, which must not end up in history.")
     ttl_s = _ttl(body["expiresAfter"], "expiresAfter") if "expiresAfter" in body else None
     return Wish(agent_slug=agent_slug, session_id=session_id, kind=kind, ttl_s=ttl_s)
 
@@ -119,7 +122,7 @@ def _with_idempotency(wish: Wish, headers: Mapping[str, str], raw_body: bytes) -
 
 def _refuse_unknown(body: dict[str, Any], known: frozenset[str] | set[str]) -> None:
     for name in sorted(body.keys() - known):
-        raise exceptions.UnknownField(f"{name[:40]!r} is not a field of this request.")
+        raise exceptions.UnknownField(f"{shown_name(name)!r} is not a field of this request.")
 
 
 def _text(body: dict[str, Any], name: str) -> str:

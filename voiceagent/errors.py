@@ -53,6 +53,14 @@ class MethodNotAllowed(CodedError):
     suggested_action = "Use a method of the Allow header."
 
 
+class NotAcceptable(CodedError):
+    code = "not_acceptable"
+    title = "The request could not be read"
+    status = 406
+    default_message = "This address answers in JSON, which the Accept header rules out."
+    suggested_action = "Send Accept: application/json, or no Accept at all."
+
+
 class RequestTimeout(CodedError):
     code = "request_timeout"
     title = "The request took too long"
@@ -97,7 +105,15 @@ def allow_methods(*methods: str) -> Callable[[View], View]:
 
 PLAIN_ERRORS: dict[int, type[CodedError]] = {
     error.status: error
-    for error in (BadRequest, PermissionDenied, NotFound, MethodNotAllowed, TooLarge, UnsupportedMediaType)
+    for error in (
+        BadRequest,
+        PermissionDenied,
+        NotFound,
+        MethodNotAllowed,
+        NotAcceptable,
+        TooLarge,
+        UnsupportedMediaType,
+    )
 }
 
 

@@ -9,6 +9,7 @@ from rest_framework.fields import CharField, IntegerField
 from rest_framework.parsers import BaseParser
 from rest_framework.serializers import Serializer, ValidationError
 
+from realtime_api.masking import shown_name
 from voiceagent.errors import TooLarge
 
 MAX_DEPTH: Final = 16
@@ -122,7 +123,7 @@ class StrictSerializer(Serializer[Any]):
         if isinstance(data, dict):
             unknown = sorted(set(data) - set(self.fields))
             if unknown:
-                raise ValidationError({unknown[0][:40]: ["is not a field of this request."]}, code=UNKNOWN_FIELD)
+                raise ValidationError({shown_name(unknown[0]): ["is not a field of this request."]}, code=UNKNOWN_FIELD)
         return super().to_internal_value(data)
 
 

@@ -78,6 +78,12 @@ def test_a_program_gets_json_for_an_address_that_is_not_there(client: Client, pa
     assert response["Cache-Control"] == "no-store"
 
 
+def test_an_answer_that_nobody_would_accept_is_told_so(alices_client: Client) -> None:
+    response = alices_client.get("/api/whoami", headers={"accept": "text/html"})
+
+    assert (response.status_code, response.json()["code"]) == (406, "not_acceptable")
+
+
 @pytest.mark.django_db
 def test_a_person_gets_a_page_with_the_request_id(client: Client) -> None:
     response = client.get("/nothing", headers={"x-request-id": "from-a-proxy-1"})
