@@ -14,11 +14,9 @@ from django.test import AsyncClient
 from pytest_django import Settings
 
 from agents.models import Agent
-from relay import services as relay_services
 from relay.models import Call
 from tests.conftest import ORIGIN, FakeUpstream, close_this_loop_s
 from tests.tokens.conftest import MakeKey
-from tokens import services
 from tokens.models import Issuance
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.crash_is_owed]
@@ -146,9 +144,9 @@ async def test_no_planted_secret_is_found_anywhere(
         raise RuntimeError(f"{SERVER_KEY} {api_key} {client_secrets[0]} {DATABASE_PASSWORD}")
 
     for fault in (lose, crash):
-        for module, name in ((services, "record_event"), (services, "conclude"), (relay_services, "record_event")):
+        for place in ("audit.group_commit.insert_rows", "tokens.services._fill_in", "relay.services.record_event"):
             with monkeypatch.context() as patch:
-                patch.setattr(module, name, fault)
+                patch.setattr(place, fault)
                 await page.ask("post", URL, {})
                 await page.ask("post", "/v1/realtime/calls", offer_sdp, **bearer[3])
         with monkeypatch.context() as patch:

@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
-from django.test import Client
+from django.test import AsyncClient, Client
 from pytest_django import Settings
 
-from tests.corpus.asking import ISSUING_URLS, UPSTREAM_URL, URL, post
+from tests.conftest import close_this_loop_s
+from tests.corpus.asking import ISSUING_URLS, UPSTREAM_URL, URL, at_the_door, post
 from tests.corpus.test_cases_01_to_30 import BAD_JSON
 from tests.tokens.conftest import MakeKey
 from tokens.models import Issuance, Policy
@@ -100,3 +103,29 @@ def test_no_query_and_no_method_is_answered_500(alices_client: Client, url: str)
     answered = [(alices_client.generic(*what, b"{}", "application/json").status_code, what) for what in asked]
 
     assert [what for status, what in answered if status >= 500] == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("url", [URL, UPSTREAM_URL])
+async def test_the_short_way_to_the_hot_routes_answers_as_django_does(
+    alices_page: AsyncClient, make_key: MakeKey, settings: Settings, url: str
+) -> None:
+    settings.ISSUE_RATE = settings.ISSUE_BURST_RATE = "1000000/m"
+    settings.CLIENT_SECRET_KINDS = ["relayed"]
+    bearer = f"Bearer {(await sync_to_async(make_key)()).value}"
+    headers = [(b"authorization", bearer.encode()), (b"content-type", b"application/json")]
+    for body in [*BAD_JSON.values(), *(json.dumps(junk).encode() for junk in JUNK)]:
+        short = await at_the_door([body, b""], headers, path=url)
+        sent = {"authorization": bearer}
+        long = await alices_page.generic("POST", url, body, "application/json", headers=sent)
+        assert short.status == long.status_code < 500, body
+        if short.status != 200:
+            told = json.loads(long.content)
+            assert message_of(short.body) == message_of(told)
+    await close_this_loop_s()
+
+
+def message_of(body: dict[str, Any]) -> str:
+    """Return what an error says, in either form; the request id differs from request to request."""
+    error = body["error"]
+    return str(error["message"] if isinstance(error, dict) else body["message"])
