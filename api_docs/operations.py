@@ -68,7 +68,14 @@ SESSION: Final = Access()
 CLIENT_SECRET: Final = Access(session=False, client_secret=True)
 
 # --- What can go wrong ------------------------------------------------------------------------------------------
-ANYWHERE: Final[Errors] = (plain.BadRequest, plain.MethodNotAllowed, CodedError, AuditUnavailable)
+ANYWHERE: Final[Errors] = (
+    plain.BadRequest,
+    plain.MethodNotAllowed,
+    plain.NotAcceptable,
+    plain.RequestTimeout,
+    CodedError,
+    AuditUnavailable,
+)
 LIMITS: Final[Errors] = (of_tokens.RateLimited, of_tokens.LimitsUnavailable)
 OF_KEY: Final[Errors] = (
     of_tokens.NotAuthenticated,
