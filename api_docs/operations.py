@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from rest_framework.serializers import Serializer
 
+from accounts.exceptions import SecondFactorRequired
 from api_docs import shapes
 from audit.exceptions import AuditUnavailable
 from realtime_api import errors as upstream
@@ -83,6 +84,7 @@ OF_KEY: Final[Errors] = (
     of_tokens.ApiKeyExpired,
     of_tokens.NetworkNotAllowed,
     of_tokens.MissingScope,
+    SecondFactorRequired,
     *LIMITS,
 )
 OF_JSON: Final[Errors] = (plain.TooLarge, plain.UnsupportedMediaType, of_tokens.InvalidRequest, of_tokens.UnknownField)

@@ -18,6 +18,8 @@ from django.utils.crypto import constant_time_compare
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from accounts.exceptions import SecondFactorRequired
+from accounts.second_factor import lacks_second_factor
 from tokens import api_keys, lookups
 from tokens.exceptions import ApiKeyExpired, InvalidApiKey, MissingScope, NetworkNotAllowed, NotAuthenticated
 from tokens.models import ApiKey, Scope
@@ -29,10 +31,13 @@ def identify(request: HttpRequest) -> Requester:
     """Return who asks. Its user is None for somebody who shows nothing at all.
 
     An `Authorization` header decides alone: a wrong key is never overlooked in favour of a cookie.
-    Raises InvalidApiKey and ApiKeyExpired.
+    Raises InvalidApiKey and ApiKeyExpired, and SecondFactorRequired for staff in a browser who lack what a setting
+    demands; not every request here has met the middleware that says so.
     """
     if "HTTP_AUTHORIZATION" not in request.META:
         user, mark = session_user(request)
+        if user is not None and lacks_second_factor(user):
+            raise SecondFactorRequired()
         return requester_of(request, user, mark=mark)
     key, mark = find_api_key(bearer_of(request), timezone.now())
     return requester_of(request, key.user, api_key=key, mark=mark)

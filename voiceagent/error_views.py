@@ -38,7 +38,10 @@ def answer(request: HttpRequest, error: CodedError, template: str) -> HttpRespon
     if errors.is_api_path(request.path):
         return errors.error_response(request, error)
     context = {"error": error, "request_id": getattr(request, "request_id", "")}
-    return render(request, template, context, status=error.status)
+    response = render(request, template, context, status=error.status)
+    if error.retry_after_ms is not None:
+        response["Retry-After"] = str(-(-error.retry_after_ms // 1000))
+    return response
 
 
 def rest_exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:

@@ -1,6 +1,7 @@
 """Django settings, read from the environment. Every variable stands in `.env.example` with its meaning."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import django_stubs_ext
@@ -86,6 +87,12 @@ INSTALLED_APPS = [
     "audit",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "axes",
+    "accounts",  # after those whose administration it replaces
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -111,6 +118,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.StaffSecondFactor",
     "voiceagent.middleware.CodedErrors",
 ]
 ROOT_URLCONF = "voiceagent.urls"
@@ -157,12 +165,18 @@ else:
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
 # --- Accounts ---------------------------------------------------------------------------------------------------
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-ACCOUNT_ADAPTER = "realtime_ui.accounts.ClosedSignupAdapter"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
+# Floods are stopped by address here, guessed passwords by axes below. `login_failed` is left for second factors alone,
+# which are counted by account: whoever gets that far knows the password.
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "5/5m/key"}
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "voice"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
@@ -170,6 +184,50 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+
+# Second factors. Codes of one step before and after are taken, too, for clocks that are not quite right.
+MFA_ADAPTER = "accounts.second_factor.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_TOLERANCE = 1
+MFA_RATE_LIMITS = {"webauthn_login": "30/m/ip"}  # asking for a challenge counts, too
+MFA_TOTP_ISSUER = "voiceagent"
+MFA_FORMS = {
+    "authenticate": "accounts.forms.SecondStepForm",
+    "reauthenticate": "accounts.forms.ConfirmByCodeForm",
+    "login_webauthn": "accounts.forms.PasskeyLoginForm",
+}
+STAFF_NEED_SECOND_FACTOR = read.boolean("STAFF_NEED_SECOND_FACTOR", False)
+
+# Guessed passwords: five for one name from one address, then 15 minutes of none. By the pair, so that nobody can lock
+# somebody else out of every place.
+AXES_HANDLER = "accounts.locks.LockHandler"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_USERNAME_CALLABLE = "accounts.locks.counted_name"
+AXES_CLIENT_IP_CALLABLE = "accounts.locks.counted_address"
+AXES_DISABLE_ACCESS_LOG = True  # the audit record tells of logins
+AXES_ENABLE_ADMIN = False  # accounts/admin.py shows the locks
+AXES_VERBOSE = False
+SILENCED_SYSTEM_CHECKS = ["axes.W002"]  # accounts/adapter.py answers who is locked out; no middleware is needed for it
+
+# One login provider (OpenID Connect), off without OIDC_SERVER_URL.
+OIDC_SERVER_URL = read.url("OIDC_SERVER_URL", "", schemes=("https", "http"))
+OIDC_CLIENT_ID = read.text("OIDC_CLIENT_ID", "")
+OIDC_CLIENT_SECRET = read.secret("OIDC_CLIENT_SECRET", required=bool(OIDC_SERVER_URL))
+OIDC_NAME = read.text("OIDC_NAME", "single sign-on")
+OIDC_SCOPES = read.words("OIDC_SCOPES", ["openid", "profile"])
+OIDC_CREATE_USERS = read.boolean("OIDC_CREATE_USERS", True)
+OIDC_GROUPS_CLAIM = read.text("OIDC_GROUPS_CLAIM", "")
+OIDC_STAFF_GROUP = read.text("OIDC_STAFF_GROUP", "")
+SOCIALACCOUNT_ADAPTER = "accounts.oidc.ProviderAdapter"
+SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"provider_class": "accounts.oidc.Provider"}}
+SOCIALACCOUNT_REAUTHENTICATION_REQUIRED = True
+SOCIALACCOUNT_STORE_TOKENS = False
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
 # --- HTTP and browser security ----------------------------------------------------------------------------------
@@ -254,6 +312,8 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         # Anybody can send any Host header; the answer is 400 and needs no traceback.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
+        # accounts/records.py tells who failed, and keeps what was typed to itself.
+        "axes": {"level": "ERROR"},
     },
 }
 

@@ -24,7 +24,9 @@ from voiceagent.errors import catalogue, is_api_path
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("get", "post", "put", "patch", "delete")
 # Codes that no route of the API answers with: of pages, and of base classes that nobody raises.
-OF_PAGES = {"permission_denied"}
+OF_PAGES = {
+    "permission_denied", "login_locked", "too_many_logins", "login_provider_refused", "login_provider_unavailable"
+}  # fmt: skip
 OF_BASES = {"relay_failed"}
 
 

@@ -125,6 +125,17 @@ async def test_a_browser_s_session_counts_with_its_token_only(alice: User, assis
     assert direct.lasting_headers() == plain.lasting_headers()
 
 
+async def test_staff_without_the_second_factor_that_is_demanded_are_refused(
+    ada: User, assistant: Agent, settings: Settings
+) -> None:
+    settings.STAFF_NEED_SECOND_FACTOR = True
+    client = Client()
+    await sync_to_async(client.force_login)(ada)
+    cookie = f"session={client.cookies['session'].value}; csrf={'a' * 32}"
+    for answer in await both(b"{}", cookie=cookie, x_csrftoken="a" * 32):
+        assert (answer.status, json.loads(answer.body)["code"]) == (403, "second_factor_required")
+
+
 async def test_a_session_of_an_old_password_is_refused(alice: User, assistant: Agent) -> None:
     client = Client()
     await sync_to_async(client.force_login)(alice)
