@@ -12,6 +12,7 @@ from allauth.core import context
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authentication_failed
 from allauth.socialaccount.models import SocialAccount
+from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.auth.signals import user_logged_out
 from django.db.models.signals import post_delete, post_save
@@ -80,6 +81,7 @@ def _on_login(request: HttpRequest, user: User, **kwargs: Any) -> None:
 def _on_logout(request: HttpRequest, user: User | None, **kwargs: Any) -> None:
     if user:
         session_ended(user, "signed_out", actor=name_of(user))
+        UserSession.objects.filter(session_key=request.session.session_key).delete()
 
 
 @receiver(authentication_failed)

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib import import_module
 
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
@@ -79,6 +80,7 @@ def end_sessions(user: User, *, now: datetime, actor: str, request_id: str) -> i
     own = [row.session_key for row in valid.iterator() if row.get_decoded().get(SESSION_KEY) == str(user.pk)]
     for key in own:
         store(key).delete()
+    UserSession.objects.filter(user=user).delete()
     if own:
         target = f"user:{user.pk}"
         record_event(Action.SESSIONS_ENDED, request_id=request_id, actor=actor, target=target, sessions=len(own))

@@ -9,6 +9,7 @@ from django.core.cache import cache
 from django.test import Client
 from pytest_django import Settings
 
+from accounts.checks import check_staff_need_second_factor
 from tests.accounts.conftest import (
     SECRET,
     Later,
@@ -333,3 +334,9 @@ def test_a_disabled_account_is_told_so_and_recorded(client: Client) -> None:
     assert response["Location"] == "/accounts/inactive/"
     assert ("", f"user:{user.pk}", "inactive") in events("login.failed")
     assert "switched off" in client.get("/accounts/inactive/").content.decode()
+
+
+def test_the_check_before_deployment_asks_for_it(settings: Settings) -> None:
+    assert [found.id for found in check_staff_need_second_factor(None)] == ["accounts.W001"]
+    settings.STAFF_NEED_SECOND_FACTOR = True
+    assert check_staff_need_second_factor(None) == []

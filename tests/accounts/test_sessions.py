@@ -1,12 +1,17 @@
 """Where one is signed in, and ending that elsewhere."""
 
+from datetime import timedelta
+
 import pytest
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
 
 from accounts.sessions import device_of
 from tests.accounts.conftest import events, is_signed_in, log_in
+from voiceagent.session_sweep import prune_sessions
 
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"
 SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1"  # noqa: E501
@@ -60,6 +65,23 @@ def test_a_session_that_is_over_is_not_listed(elsewhere: Client, alices_browser:
     elsewhere.post("/accounts/logout/")
 
     assert "192.0.2.7" not in alices_browser.get("/accounts/security/").content.decode()
+
+
+def test_signing_out_forgets_from_where(alices_browser: Client) -> None:
+    assert UserSession.objects.exists()
+    alices_browser.post("/accounts/logout/")
+
+    assert not UserSession.objects.exists()
+
+
+def test_the_sweep_of_old_sessions_forgets_from_where_too(elsewhere: Client, alices_browser: Client) -> None:
+    over = UserSession.objects.get(ip="192.0.2.7").session_key
+    Session.objects.filter(pk=over).update(expire_date=timezone.now() - timedelta(days=1))
+
+    assert prune_sessions(timezone.now()) == 1
+    assert not UserSession.objects.filter(ip="192.0.2.7").exists()
+    assert is_signed_in(alices_browser)
+    assert UserSession.objects.count() == 1
 
 
 def test_a_link_ends_nothing(elsewhere: Client, alices_browser: Client) -> None:
