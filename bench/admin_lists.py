@@ -155,6 +155,8 @@ def calls(rows: int, users: list[User]) -> Iterator[dict[str, Any]]:
             "started_at": at,
             "ended_at": None if is_live else at + timedelta(seconds=number % 600),
             "hung_up_at": None if is_live else at + timedelta(seconds=number % 600),
+            "metering": "open" if is_live else "settled",
+            "cost_microdollars": None if is_live else number % 50_000,
             "end_reason": "" if is_live else "administrator" if number < 3 else "user",
         }
 

@@ -111,6 +111,11 @@ class Call(models.Model):
             models.Index(fields=["agent", "requested_at"], name="call_agent"),
             models.Index(fields=["username", "requested_at"], name="call_username"),
             models.Index(fields=["end_reason", "requested_at"], name="call_end_reason"),
+            models.Index(
+                fields=["requested_at", "cost_microdollars", "username"],  # the overview reads no more than these
+                name="call_cost",
+                condition=Q(cost_microdollars__isnull=False),
+            ),
             models.Index(fields=["ended_at"], name="call_not_hung_up", condition=Q(hung_up_at=None)),
         ]
         constraints = [

@@ -71,12 +71,32 @@ class IssuanceAdmin(EvidenceAdmin):
         ("What", {"fields": ["kind", "agent", "model", "voice", "agent_version", "session"]}),
         (
             "Outcome",
-            {"fields": ["outcome", "error_code", "delay", "upstream_status", "upstream_request_id", "repeats"]},
+            {
+                "fields": [
+                    "outcome",
+                    "error_code",
+                    "delay",
+                    "call_and_cost",
+                    "upstream_status",
+                    "upstream_request_id",
+                    "repeats",
+                ]
+            },
         ),
         ("When", {"fields": ["when", "decided", "expires", "first_used", "revoked"]}),
         ("Names", {"fields": ["request_id", "session_id", "hint"]}),
     ]
-    readonly_fields = ["outcome", "delay", "when", "decided", "expires", "first_used", "revoked", "hint"]
+    readonly_fields = [
+        "outcome",
+        "call_and_cost",
+        "delay",
+        "when",
+        "decided",
+        "expires",
+        "first_used",
+        "revoked",
+        "hint",
+    ]
     change_form_template = "admin/issuance_form.html"
     actions = ["revoke", "export_csv", "export_jsonl"]
 

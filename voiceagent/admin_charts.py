@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
+from django.urls import reverse
+
+from usage.money import dollars
 from voiceagent.overview import Overview, Step
 
 HEIGHT: Final = 100  # of the drawing; the page stretches it
+SPENT: Final = "Spent"
 GAP: Final = 0.2  # of a column's width
 
 
@@ -45,10 +49,13 @@ class Columns:
 
 @dataclass(frozen=True)
 class Bar:
+    """words: the amount as it is shown. address: of the list behind it."""
+
     name: str
-    count: int
+    amount: int
+    words: str
     percent_of_most: float
-    query: str
+    address: str
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ class Bars:
 
     title: str
     heading: str
+    unit: str
     rows: list[Bar]
     empty: str
 
@@ -83,16 +91,24 @@ def _column(place: int, step: Step, highest: int, by_day: bool) -> Column:
 def bars_of(counted: Overview) -> list[Bars]:
     since = {"since": f"{counted.since:%Y-%m-%d}", "zone": "UTC"}
 
-    def bars(title: str, heading: str, parameter: str, counts: list[tuple[str, int]], empty: str) -> Bars:
-        most = max((count for _, count in counts), default=1)
+    def bars(title: str, parameter: str, amounts: list[tuple[str, int]], empty: str, *, unit: str = "Requests") -> Bars:
+        page = reverse("admin:relay_call_changelist" if unit == SPENT else "admin:tokens_issuance_changelist")
+        most = max((amount for _, amount in amounts), default=1)
         rows = [
-            Bar(name, count, round(100 * count / most, 1), urlencode({parameter: name, **since}))
-            for name, count in counts
+            Bar(
+                name=name,
+                amount=amount,
+                words=f"${dollars(amount)}" if unit == SPENT else f"{amount:,}",
+                percent_of_most=round(100 * amount / most, 1),
+                address=f"{page}?{urlencode({parameter: name, **since})}",
+            )
+            for name, amount in amounts
         ]
-        return Bars(title, heading, rows, empty)
+        return Bars(title, parameter.capitalize(), unit, rows, empty)
 
     return [
-        bars("Refused and failed by code", "Code", "code", counted.codes, "Nothing was refused and nothing failed."),
-        bars("Requests by agent", "Agent", "agent", counted.agents, "Nobody asked."),
-        bars("Requests by user, the first ten", "User", "user", counted.users, "Nobody asked."),
+        bars("Refused and failed by code", "code", counted.codes, "Nothing was refused and nothing failed."),
+        bars("Requests by agent", "agent", counted.agents, "Nobody asked."),
+        bars("Requests by user, the first ten", "user", counted.users, "Nobody asked."),
+        bars("Cost by user, the first ten", "user", counted.spenders, "No call has a price yet.", unit=SPENT),
     ]

@@ -19,6 +19,7 @@ from audit.services import record_event
 from relay.models import Call
 from tokens.models import ApiKey
 from tokens.services import Leak, find_leaked
+from usage.money import dollars
 from voiceagent.admin_charts import bars_of, columns_of
 from voiceagent.admin_words import time_of
 from voiceagent.end_everything import end_everything, live_secrets
@@ -52,6 +53,7 @@ def overview_page(request: HttpRequest) -> HttpResponse:
         "counted": counted,
         "counted_at": time_of(counted.counted_at),
         "columns": columns_of(counted.steps, by_day=period.step >= timedelta(days=1)),
+        "spent": f"${dollars(counted.spent_microdollars)}",
         "bars": bars_of(counted),
     }
     return render(request, "admin/overview.html", context)

@@ -6,10 +6,10 @@ from statistics import median, quantiles
 from typing import Final
 
 from django.core.cache import cache
-from django.db.models import Count, QuerySet
+from django.db.models import Count, QuerySet, Sum
 from django.utils import timezone
 
-from relay.models import Call
+from relay.models import Call, CallQuerySet
 from tokens.models import Issuance
 
 KEPT_S: Final = 60
@@ -58,13 +58,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Overview:
-    """Everything on the page. codes, agents, users: names with counts, the most first."""
+    """Everything on the page. codes, agents, users: names with counts, the most first.
+
+    spenders: users with micro-dollars; what has no price or is not settled yet counts for nothing.
+    """
 
     since: datetime
     steps: list[Step]
     codes: list[tuple[str, int]]
     agents: list[tuple[str, int]]
     users: list[tuple[str, int]]
+    spenders: list[tuple[str, int]]
+    spent_microdollars: int
     live_calls: int
     delay_p50_ms: float | None
     delay_p95_ms: float | None
@@ -96,6 +101,7 @@ def overview(period: Period) -> Overview:
 def count_overview(period: Period, now: datetime) -> Overview:
     steps = _steps(period, now)
     in_period = Issuance.objects.filter(requested_at__gte=steps[0].start)
+    priced = Call.objects.filter(requested_at__gte=steps[0].start, cost_microdollars__isnull=False).order_by()
     p50, p95 = delays()
     return Overview(
         since=steps[0].start,
@@ -103,6 +109,8 @@ def count_overview(period: Period, now: datetime) -> Overview:
         codes=_most(in_period, "error_code"),
         agents=_most(in_period, "agent"),
         users=_most(in_period, "username"),
+        spenders=_dearest(priced),
+        spent_microdollars=priced.aggregate(total=Sum("cost_microdollars"))["total"] or 0,
         live_calls=Call.objects.filter(state=Call.State.LIVE).count(),
         delay_p50_ms=p50,
         delay_p95_ms=p95,
@@ -133,6 +141,11 @@ def _most(rows: QuerySet[Issuance], field: str) -> list[tuple[str, int]]:
     """Return the most frequent values of a field, which has an index together with the time."""
     counted = rows.exclude(**{field: ""}).values(field).annotate(rows=Count("pk")).order_by("-rows", field)
     return [(row[field], row["rows"]) for row in counted[:TOP]]
+
+
+def _dearest(calls: CallQuerySet) -> list[tuple[str, int]]:
+    spent = calls.exclude(username="").values("username").annotate(spent=Sum("cost_microdollars"))
+    return [(row["username"], row["spent"]) for row in spent.filter(spent__gt=0).order_by("-spent", "username")[:TOP]]
 
 
 def delays() -> tuple[float | None, float | None]:

@@ -328,6 +328,13 @@ def test_the_page_of_a_secret_tells_everything_of_its_request(adas_client: Clien
     assert "/admin/tokens/issuance/?user=alice" in shown
 
 
+def test_lists_tell_what_a_call_cost(adas_client: Client) -> None:
+    called(issuance=issued(), cost_microdollars=1_250_000, metering="settled")
+
+    assert "$1.25" in adas_client.get("/admin/tokens/issuance/").content.decode()
+    assert "$1.25" in adas_client.get("/admin/relay/call/").content.decode()
+
+
 def test_times_are_to_the_second_and_in_utc_for_whoever_needs_that(adas_client: Client) -> None:
     issued(requested_at=datetime(2026, 11, 20, 23, 30, 59, tzinfo=UTC))
 

@@ -107,13 +107,26 @@ def test_the_page_tells_it_in_words_numbers_and_links(adas_client: Client, alice
     assert "<style" not in shown
 
 
+def test_cost_is_of_settled_calls_and_by_user(adas_client: Client) -> None:
+    now = timezone.now()
+    for name, cost in (("bea", 1_500_000), ("bea", 250_000), ("ben", 2_000_000), ("ben", None), ("carl", 0)):
+        Call.objects.create(username=name, request_id="req_1", state="ended", requested_at=now, cost_microdollars=cost)
+    old = now - timedelta(days=3)
+    Call.objects.create(username="bea", request_id="req_1", state="ended", requested_at=old, cost_microdollars=7)
+    counted = count_overview(PERIODS["24h"], now)
+    shown = adas_client.get(PAGE).content.decode()
+
+    assert counted.spent_microdollars == 3_750_000
+    assert counted.spenders == [("ben", 2_000_000), ("bea", 1_750_000)]
+    assert "$3.75" in shown
+    assert re.search(r"/admin/relay/call/\?user=bea[^>]*>bea</a>.*?\$1.75", shown, re.S)
+
+
 def test_a_bar_s_link_leads_to_as_many_rows(adas_client: Client) -> None:
     for number in range(12):
         ask(number, timezone.now())
     response = adas_client.get(PAGE)
-    linked = [
-        (f"/admin/tokens/issuance/?{row.query}", row.count) for chart in response.context["bars"] for row in chart.rows
-    ]
+    linked = [(row.address, row.amount) for chart in response.context["bars"] for row in chart.rows]
 
     assert len(linked) == 7
     for path, count in linked:
