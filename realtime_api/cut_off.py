@@ -77,10 +77,9 @@ def _watched_kind(kind: Any, cut_off: CutOff) -> Any:
 
 @contextmanager
 def open_session(cut_off: CutOff) -> Iterator[requests.Session]:
-    """Open a session for one request: no environment proxies or netrc, no redirects, no retries, no cookies kept."""
+    """Open a session for one request: no environment proxies or netrc, no retries, and no cookies for the next."""
     with requests.Session() as http:
         http.trust_env = False
-        http.max_redirects = 0
         for scheme in ("https://", "http://"):
             http.mount(scheme, _WatchedAdapter(cut_off))
         yield http
