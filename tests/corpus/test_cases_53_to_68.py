@@ -69,8 +69,12 @@ async def assert_mint_from(
 async def test_case_53_no_such_host(
     alices_page: AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unknown(*args: object, **kwargs: object) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    ask = socket.getaddrinfo
+
+    def unknown(host: str, *args: Any, **kwargs: Any) -> Any:
+        if host == "upstream.invalid":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return ask(host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     settings.UPSTREAM_BASE_URL = "http://upstream.invalid/v1"
