@@ -244,7 +244,7 @@ def test_what_came_to_nothing_costs_nothing(alice: User, assistant: Agent) -> No
     unknown = claim(secret_of(alice, assistant, 2), REQUESTER)
     record_failure(unknown, error=UpstreamBroken())
     lost = claim(secret_of(alice, assistant, 3), REQUESTER)
-    sweep_calls(NOW + timedelta(minutes=5))
+    sweep_calls(lost.requested_at + timedelta(minutes=5))
 
     assert set(used().values()) == {0}
     lost.refresh_from_db()
