@@ -1,39 +1,43 @@
-"""An upstream that mints at once: `python bench/mint_upstream.py PORT`."""
+"""An upstream that mints, at once or after some time: `python bench/mint_upstream.py PORT [DELAY_MS]`."""
 
 import asyncio
 import itertools
-import json
 import sys
 import time
 
-import uvloop
-from aiohttp import web
+from bench.floor import HEALTHY, Exchange
 
-COUNT = web.AppKey("COUNT", "itertools.count[int]")
-
-
-async def mint(request: web.Request) -> web.Response:
-    await request.read()
-    session = {"type": "realtime", "object": "realtime.session", "id": "sess_bench", "model": "gpt-realtime-2.1"}
-    value = f"ek_{next(request.app[COUNT]):032x}"  # digests are unique, so each value is another
-    body = {"value": value, "expires_at": int(time.time()) + 60, "session": session}
-    return web.Response(body=json.dumps(body).encode(), content_type="application/json")
+MINTED = (
+    b'{"value":"ek_%032x","expires_at":%d,"session":'
+    b'{"type":"realtime","object":"realtime.session","id":"sess_bench","model":"gpt-realtime-2.1"}}'
+)
 
 
-async def healthz(request: web.Request) -> web.Response:
-    return web.Response(text="ok")
+class Mint(Exchange):
+    """Digests are unique, so each value is another."""
+
+    numbers = itertools.count(time.time_ns())
+    delay_s = 0.0
+
+    def received(self, message: bytes) -> None:
+        if message.startswith(b"GET /healthz"):
+            self.transport.write(HEALTHY)
+            return
+        body = MINTED % (next(self.numbers), int(time.time()) + 60)
+        answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        if self.delay_s:
+            asyncio.get_running_loop().call_later(self.delay_s, self.transport.write, answer)
+        else:
+            self.transport.write(answer)
 
 
-async def serve(port: int) -> None:
-    app = web.Application()
-    app[COUNT] = itertools.count(time.time_ns())
-    app.router.add_post("/v1/realtime/client_secrets", mint)
-    app.router.add_get("/healthz", healthz)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    await asyncio.Event().wait()
+async def main(port: int, delay_ms: int) -> None:
+    Mint.delay_s = delay_ms / 1000
+    server = await asyncio.get_running_loop().create_server(Mint, "127.0.0.1", port)
+    await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1])))
+    import uvloop
+
+    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))
