@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass
+from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final, TypeVar
 
@@ -20,7 +21,7 @@ from django.utils import timezone
 from audit.actions import Action
 from audit.exceptions import AuditUnavailable
 from audit.models import AuditEvent
-from audit.rows import insert_rows, update_rows
+from audit.rows import insert_rows, insert_values, update_rows
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -79,21 +80,7 @@ class Group:
             update_rows(model, fields, rows)
         if self._events:
             now = timezone.now()
-            insert_rows(
-                AuditEvent,
-                [
-                    AuditEvent(
-                        recorded_at=now,
-                        action=event.action,
-                        request_id=event.request_id,
-                        actor=event.actor,
-                        target=event.target,
-                        code=event.code,
-                        body=event.body,
-                    )
-                    for event in self._events
-                ],
-            )
+            insert_values(AuditEvent, [event.values(now) for event in self._events])
 
 
 @dataclass(frozen=True)
@@ -105,9 +92,16 @@ class _Event:
     code: str
     body: dict[str, Any]
 
-    @property
-    def target(self) -> str:
-        return f"{self.about._meta.model_name}:{self.about.pk}"
+    def values(self, now: datetime) -> dict[str, Any]:
+        return {
+            "recorded_at": now,
+            "action": self.action.value,
+            "request_id": self.request_id,
+            "actor": self.actor,
+            "target": f"{self.about._meta.model_name}:{self.about.pk}",
+            "code": self.code,
+            "body": self.body,
+        }
 
 
 Work = Callable[[Group], T]

@@ -1,6 +1,7 @@
 """Writing rows of models without building their statement anew: each is built once for a model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC
 from functools import cache
 from typing import Any, Final
 
@@ -21,10 +22,19 @@ def insert_rows(model: type[models.Model], rows: Sequence[models.Model]) -> None
     fields, statement_of = _insert_statement(model)
     values = [_prepared(field, getattr(row, field.attname)) for row in rows for field in fields]
     with connection.cursor() as cursor:
-        cursor.execute(statement_of(len(rows)), values)
+        cursor.execute(statement_of(len(rows)) + _returning(model), values)
         for row, (pk,) in zip(rows, cursor.fetchall(), strict=True):
             row.pk = pk
             row._state.adding = False
+
+
+def insert_values(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that are no objects: a value for each field but the primary key. Raises DatabaseError."""
+    fields, statement_of = _insert_statement(model)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            statement_of(len(rows)), [_prepared(field, row[field.attname]) for row in rows for field in fields]
+        )
 
 
 def update_rows(model: type[models.Model], names: tuple[str, ...], rows: Sequence[models.Model]) -> None:
@@ -38,6 +48,8 @@ def update_rows(model: type[models.Model], names: tuple[str, ...], rows: Sequenc
 def _prepared(field: "models.Field[Any, Any]", value: Any) -> Any:
     if type(field) in PLAIN_FIELDS and type(value) in PLAIN_VALUES:
         return value
+    if type(field) is models.DateTimeField and value is not None and value.tzinfo is UTC:
+        return str(value.replace(tzinfo=None)) if connection.vendor == "sqlite" else value
     return field.get_db_prep_save(value, connection)
 
 
@@ -48,8 +60,12 @@ def _insert_statement(model: type[models.Model]) -> tuple[list["models.Field[Any
     names = ", ".join(_quoted(field.column) for field in fields)
     start = f"INSERT INTO {_quoted(model._meta.db_table)} ({names}) VALUES "  # noqa: S608
     one = f"({', '.join(['%s'] * len(fields))})"
-    end = f" RETURNING {_quoted(model._meta.pk.column)}"
-    return fields, lambda count: start + ", ".join([one] * count) + end
+    return fields, cache(lambda count: start + ", ".join([one] * count))
+
+
+@cache
+def _returning(model: type[models.Model]) -> str:
+    return f" RETURNING {_quoted(model._meta.pk.column)}"
 
 
 @cache

@@ -83,10 +83,12 @@ async def _issue(request: HttpRequest, parse: Parser) -> IssuedSecret:
 
 def _read(request: HttpRequest, parse: Parser) -> Asked:
     """Authenticate and validate."""
-    requester = requester_of(request, None)
+    try:
+        requester = identify(request)
+    except CodedError as exc:
+        return Asked(requester_of(request, None), refusal=exc)
     try:
         is_get = request.method == "GET"
-        requester = identify(request)
         check_access(request, requester, Scope.MINT, csrf=not is_get)
         check_origin(request, requester)
         if is_get and requester.user is not None and requester.api_key is None:

@@ -5,6 +5,7 @@ import hmac
 import secrets
 import string
 import zlib
+from functools import lru_cache
 from typing import Final
 
 from django.conf import settings
@@ -44,8 +45,14 @@ def digest(value: str, *, pepper_number: int) -> str:
 
 def peppers() -> dict[int, bytes]:
     """Return the peppers by number. 0 comes from SECRET_KEY, the others from API_KEY_PEPPERS."""
-    own = hmac.new(settings.SECRET_KEY.encode(), b"api-key-pepper", hashlib.sha256).digest()
-    return {0: own} | {number: pepper.encode() for number, pepper in settings.API_KEY_PEPPERS.items()}
+    return {0: _own_pepper(settings.SECRET_KEY)} | {
+        number: pepper.encode() for number, pepper in settings.API_KEY_PEPPERS.items()
+    }
+
+
+@lru_cache
+def _own_pepper(secret_key: str) -> bytes:
+    return hmac.new(secret_key.encode(), b"api-key-pepper", hashlib.sha256).digest()
 
 
 def newest_pepper_number() -> int:

@@ -5,6 +5,7 @@ One function decides for plain and asynchronous views; DRF's authenticator at th
 
 import hmac
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -52,8 +53,7 @@ def session_user(request: HttpRequest) -> tuple[User | None, int | None]:
     stored = lookups.session_data(session_key) if session_key else None
     if stored is None or stored[1] <= timezone.now():
         return None, None
-    session = SessionStore(session_key)
-    content = session.decode(stored[0])
+    content = _content(stored[0], settings.SECRET_KEY)
     if content.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS or SESSION_KEY not in content:
         return None, None
     found = lookups.user(int(content[SESSION_KEY]))
@@ -62,9 +62,16 @@ def session_user(request: HttpRequest) -> tuple[User | None, int | None]:
     if constant_time_compare(content.get(HASH_SESSION_KEY, ""), found[0].get_session_auth_hash()):
         return found
     if not hasattr(request, "session"):
-        request.session = session
+        request.session = SessionStore(session_key)
     user = get_user(request)
     return user if isinstance(user, User) else None, found[1]
+
+
+@lru_cache(maxsize=4096)
+def _content(signed: str, secret_key: str) -> dict[str, Any]:
+    """Return what a stored session holds; empty when its signature is not ours. It is not to be changed."""
+    content: dict[str, Any] = SessionStore().decode(signed)
+    return content
 
 
 def check_access(request: HttpRequest, requester: Requester, scope: Scope, *, csrf: bool = True) -> None:

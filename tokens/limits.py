@@ -1,6 +1,7 @@
 """Short-term rate limits by django-ratelimit's core, called after authentication with a key of our own."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from django.http import HttpRequest
@@ -9,6 +10,7 @@ from redis.exceptions import RedisError
 
 from tokens.exceptions import LimitsUnavailable, RateLimited
 
+NO_REQUEST: Final = HttpRequest()  # the package hands it on to the function that makes the key
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -38,14 +40,16 @@ def check_rate(group: str, *, key: str, rate: str) -> RateState:
     authentication and answers 403.
     """
     try:
-        usage = get_usage(HttpRequest(), group=group, key=lambda _group, _request: key, rate=rate, increment=True)
+        usage = get_usage(
+            NO_REQUEST, group=group, key=lambda _group, _request: key, rate=parts_of(rate), increment=True
+        )
     except (RedisError, OSError) as exc:
         raise LimitsUnavailable(retry_after_ms=1000) from exc
     assert usage is not None  # it is None only while limits are switched off, which no setting does
     state = RateState(
         name=group,
         limit=usage["limit"],
-        window_s=window_s(rate),
+        window_s=parts_of(rate)[1],
         remaining=max(0, usage["limit"] - usage["count"]),
         resets_in_s=usage["time_left"] + 1,  # the package counts the window's last second to the window
     )
@@ -54,7 +58,8 @@ def check_rate(group: str, *, key: str, rate: str) -> RateState:
     return state
 
 
-def window_s(rate: str) -> int:
-    """Return the seconds of a rate's window: 60 for `20/m`, 10 for `5/10s`."""
-    window = rate.partition("/")[2]
-    return int(window[:-1] or 1) * UNITS_S[window[-1]]
+@lru_cache
+def parts_of(rate: str) -> tuple[int, int]:
+    """Return how many, and the seconds of the window: 20 and 60 for `20/m`, 5 and 10 for `5/10s`."""
+    count, _, window = rate.partition("/")
+    return int(count), int(window[:-1] or 1) * UNITS_S[window[-1]]

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -179,7 +179,7 @@ def _admit(asked: Asked) -> Admitted:
     quotas.check_call_is_left(user, allowance, timezone.now(), model=session["model"])
     issuance = Issuance(
         **_facts(requester),
-        status=Issuance.Status.REQUESTED,
+        status=Issuance.Status.REQUESTED.value,
         kind=chosen_kind(allowance, asked=wish.kind, with_key=requester.api_key is not None),
         agent_version_id=version.pk,
         agent=version.agent.slug,
@@ -246,7 +246,7 @@ def _write_outcome(group: Group, issuance: Issuance, minted: MintedSecret) -> No
 
 def _fill_in(issuance: Issuance, minted: MintedSecret) -> None:
     """Fill in the outcome: the value's digest, its hint and its end of life."""
-    issuance.status = Issuance.Status.ISSUED
+    issuance.status = Issuance.Status.ISSUED.value
     issuance.secret_digest = secret_digest(minted.value)
     issuance.secret_hint = minted.value[-client_secrets.HINT_CHARS :]
     issuance.decided_at = timezone.now()
@@ -335,8 +335,12 @@ def close_orphans(now: datetime) -> int:
 
 def secret_digest(value: str) -> str:
     """Return the keyed fingerprint by which a client secret is stored and found."""
-    pepper = hmac.new(settings.SECRET_KEY.encode(), b"client-secret-pepper", hashlib.sha256).digest()
-    return client_secrets.digest(value, pepper=pepper)
+    return client_secrets.digest(value, pepper=_pepper(settings.SECRET_KEY))
+
+
+@lru_cache
+def _pepper(secret_key: str) -> bytes:
+    return hmac.new(secret_key.encode(), b"client-secret-pepper", hashlib.sha256).digest()
 
 
 @dataclass(frozen=True)

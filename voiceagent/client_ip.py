@@ -1,6 +1,7 @@
 """The one way to learn a client's address: behind N trusted proxies it is the N-th from the right."""
 
 import ipaddress
+from functools import lru_cache
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -20,6 +21,7 @@ def client_ip(request: HttpRequest) -> str | None:
     return (_valid(forwarded[-hops]) if len(forwarded) >= hops else None) or peer
 
 
+@lru_cache(maxsize=4096)
 def _valid(raw_address: str) -> str | None:
     if "%" in raw_address:  # a zone is of one machine, and of any length
         return None

@@ -1,11 +1,13 @@
 """Queries that the ORM writes once and that run many times: on the hot routes building them costs more than running."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.sql.compiler import SQLCompiler
+
+MAX_KNOWN: Final = 10_000
 
 
 class PreparedQuery:
@@ -18,6 +20,7 @@ class PreparedQuery:
     def __init__(self, build: Callable[..., "models.QuerySet[Any, Any]"], **samples: Any) -> None:
         self._build = build
         self._samples = samples
+        self._known: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         self._compiled: dict[str, tuple[str, list[str | None], tuple[Any, ...], Any]] = {}
 
     def rows(self, **parameters: Any) -> list[tuple[Any, ...]]:
@@ -31,9 +34,16 @@ class PreparedQuery:
         with connection.cursor() as cursor:
             cursor.execute(sql, values)
             found = cursor.fetchall()
-        if found and converters:
-            return [_convert(row, converters, connection) for row in found]
-        return list(found)
+        return [self._converted(row, converters, connection) for row in found] if converters else list(found)
+
+    def _converted(self, row: tuple[Any, ...], converters: Any, connection: BaseDatabaseWrapper) -> tuple[Any, ...]:
+        """Return a row as the ORM would. The row is read anew every time; what the same row means is remembered."""
+        known = self._known.get(row)
+        if known is None:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            known = self._known[row] = _convert(row, converters, connection)
+        return known
 
     def _compile(self, connection: BaseDatabaseWrapper) -> tuple[str, list[str | None], tuple[Any, ...], Any]:
         compiler: SQLCompiler = self._build(**self._samples).query.get_compiler(connection=connection)

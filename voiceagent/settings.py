@@ -1,5 +1,6 @@
 """Django settings, read from the environment. Every variable stands in `.env.example` with its meaning."""
 
+import hashlib
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -69,6 +70,9 @@ CLIENT_SECRET_MAX_TTL_S = read.integer("CLIENT_SECRET_MAX_TTL_S", 600, low=10, h
 CLIENT_SECRET_KINDS = read.words_of("CLIENT_SECRET_KINDS", ["relayed", "direct"], choices=("relayed", "direct"))
 API_KEY_PEPPERS = read.numbered_secrets("API_KEY_PEPPERS")
 API_KEY_MAX_DAYS = read.integer("API_KEY_MAX_DAYS", 365, low=1, high=3650)
+# django-ratelimit's own defaults; it asks for each of them at every request, and to find none is slow.
+RATELIMIT_ENABLE, RATELIMIT_FAIL_OPEN = True, False
+RATELIMIT_USE_CACHE, RATELIMIT_CACHE_PREFIX, RATELIMIT_HASH_ALGORITHM = "default", "rl:", hashlib.sha256
 ISSUE_BURST_RATE = read.rate("ISSUE_BURST_RATE", "10/10s")
 ISSUE_RATE = read.rate("ISSUE_RATE", "20/m")
 RELAY_RATE = read.rate("RELAY_RATE", "60/m")
