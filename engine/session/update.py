@@ -72,19 +72,30 @@ TRANSCRIPTION = fields(
         "delay": NAME,
     }
 )
-TURN_DETECTION = fields(
-    {
-        "type": choice("server_vad", "semantic_vad"),
+ANY_TURN: dict[str, Check] = {
+    "type": choice("server_vad", "semantic_vad"),
+    "create_response": flag,
+    "interrupt_response": flag,
+}
+TURN_FIELDS: dict[object, dict[str, Check]] = {
+    "server_vad": ANY_TURN
+    | {
         "threshold": number(0, 1),
         "prefix_padding_ms": integer(0, 10_000),
         "silence_duration_ms": integer(0, 10_000),
         "idle_timeout_ms": nullable(integer(5_000, 30_000)),
-        "eagerness": choice("low", "medium", "high", "auto"),
-        "create_response": flag,
-        "interrupt_response": flag,
     },
-    ("type",),
-)
+    "semantic_vad": ANY_TURN | {"eagerness": choice("low", "medium", "high", "auto")},
+}
+
+
+def _turn_detection(value: object, param: str) -> object:
+    """Accept an object with the fields of its own kind of turn detection."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    known = TURN_FIELDS.get(kind, ANY_TURN) if isinstance(kind, str) else ANY_TURN
+    return read_fields(value, param, known, ("type",))
+
+
 TOOL: Check = either(
     fields(
         {
@@ -130,7 +141,7 @@ SESSION_FIELDS = {
                         fields({"type": choice("near_field", "far_field"), "strength": number(0, 1)}, ("type",))
                     ),
                     "transcription": nullable(TRANSCRIPTION),
-                    "turn_detection": nullable(TURN_DETECTION),
+                    "turn_detection": nullable(_turn_detection),
                 }
             ),
             "output": fields({"format": AUDIO_FORMAT, "voice": VOICE, "speed": number(0.25, 1.5)}),
