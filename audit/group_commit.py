@@ -8,6 +8,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from audit.rows import insert_rows, insert_values, update_rows
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 MAX_GROUP: Final = 64
+GATHER_STEP_S: Final = 0.0004
+GATHER_STEPS: Final = 4
 
 
 class Group:
@@ -174,6 +177,7 @@ class _Writer:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._last_size = 0
 
     def put(self, job: _Job) -> None:
         if self._thread is None:
@@ -192,21 +196,42 @@ class _Writer:
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            jobs = [job]
-            goes_on = True
-            while len(jobs) < MAX_GROUP and goes_on:
-                try:
-                    more = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                goes_on = more is not None
-                if more is not None:
-                    jobs.append(more)
+            jobs, goes_on = self._gather(job)
             _carry_out(jobs)
             _answer(jobs)
             if not goes_on:
                 break
         connection.close()
+
+    def _gather(self, first: _Job) -> tuple[list[_Job], bool]:
+        """Return the first job and those that wait with it, and whether to go on after them.
+
+        While requests come several at once, it lets the event loop hand over all it has, as long as more come: a commit
+        for eight costs little more than one for two. A request that comes alone never waits.
+        """
+        jobs: list[_Job] = [first]
+        goes_on = self._take(jobs)
+        if len(jobs) > 1 or self._last_size > 1:
+            for _ in range(GATHER_STEPS):
+                size = len(jobs)
+                time.sleep(GATHER_STEP_S)
+                goes_on = goes_on and self._take(jobs)
+                if len(jobs) == size or not goes_on:
+                    break
+        self._last_size = len(jobs)
+        return jobs, goes_on
+
+    def _take(self, jobs: list[_Job]) -> bool:
+        """Add the jobs that wait, up to a group's size; returns False when the thread is to end."""
+        while len(jobs) < MAX_GROUP:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return True
+            if job is None:
+                return False
+            jobs.append(job)
+        return True
 
 
 def _carry_out(jobs: list[_Job]) -> None:

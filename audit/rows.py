@@ -5,7 +5,8 @@ from datetime import UTC
 from functools import cache
 from typing import Any, Final
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 # Fields whose texts, numbers and nulls go to the database as they are.
 PLAIN_FIELDS: Final = frozenset(
@@ -19,8 +20,9 @@ PLAIN_VALUES: Final = frozenset({str, int, type(None)})
 
 def insert_rows(model: type[models.Model], rows: Sequence[models.Model]) -> None:
     """Insert rows by one statement, as `bulk_create` does, and give each its `pk`. Raises DatabaseError."""
+    connection = connections[DEFAULT_DB_ALIAS]
     fields, statement_of = _insert_statement(model)
-    values = [_prepared(field, getattr(row, field.attname)) for row in rows for field in fields]
+    values = [_prepared(field, getattr(row, field.attname), connection) for row in rows for field in fields]
     with connection.cursor() as cursor:
         cursor.execute(statement_of(len(rows)) + _returning(model), values)
         for row, (pk,) in zip(rows, cursor.fetchall(), strict=True):
@@ -30,22 +32,28 @@ def insert_rows(model: type[models.Model], rows: Sequence[models.Model]) -> None
 
 def insert_values(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows that are no objects: a value for each field but the primary key. Raises DatabaseError."""
+    connection = connections[DEFAULT_DB_ALIAS]
     fields, statement_of = _insert_statement(model)
+    values = [_prepared(field, row[field.attname], connection) for row in rows for field in fields]
     with connection.cursor() as cursor:
         cursor.execute(
-            statement_of(len(rows)), [_prepared(field, row[field.attname]) for row in rows for field in fields]
+            statement_of(len(rows)),
+            [_prepared(field, row[field.attname], connection) for row in rows for field in fields],
         )
 
 
 def update_rows(model: type[models.Model], names: tuple[str, ...], rows: Sequence[models.Model]) -> None:
     """Write some fields, by their names, of rows that exist. Raises DatabaseError."""
+    connection = connections[DEFAULT_DB_ALIAS]
     fields, statement = _update_statement(model, names)
-    values = [[*(_prepared(field, getattr(row, field.attname)) for field in fields), row.pk] for row in rows]
+    values = [
+        [*(_prepared(field, getattr(row, field.attname), connection) for field in fields), row.pk] for row in rows
+    ]
     with connection.cursor() as cursor:
         cursor.executemany(statement, values)
 
 
-def _prepared(field: "models.Field[Any, Any]", value: Any) -> Any:
+def _prepared(field: "models.Field[Any, Any]", value: Any, connection: BaseDatabaseWrapper) -> Any:
     if type(field) in PLAIN_FIELDS and type(value) in PLAIN_VALUES:
         return value
     if type(field) is models.DateTimeField and value is not None and value.tzinfo is UTC:
@@ -77,4 +85,4 @@ def _update_statement(model: type[models.Model], names: tuple[str, ...]) -> tupl
 
 
 def _quoted(name: str | None) -> str:
-    return connection.ops.quote_name(name or "")
+    return connections[DEFAULT_DB_ALIAS].ops.quote_name(name or "")

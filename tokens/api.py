@@ -20,6 +20,11 @@ from voiceagent.errors import allow_methods
 # a session's request for its token all the same.
 
 
+BODY_HEADERS: Final = {
+    "Content-Type": "CONTENT_TYPE",
+    "Content-Encoding": "HTTP_CONTENT_ENCODING",
+    "Idempotency-Key": "HTTP_IDEMPOTENCY_KEY",
+}
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
@@ -93,10 +98,14 @@ def _read(request: HttpRequest, parse: Parser) -> Asked:
         check_origin(request, requester)
         if is_get and requester.user is not None and requester.api_key is None:
             _check_own_page(request)
-        headers: Mapping[str, str] = request.headers
-        return Asked(requester, parse(headers, request.body if not is_get else b""))
+        return Asked(requester, parse(_headers(request), request.body if not is_get else b""))
     except CodedError as exc:
         return Asked(requester, refusal=exc)
+
+
+def _headers(request: HttpRequest) -> Mapping[str, str]:
+    """Return the fields that say how to read the body."""
+    return {name: request.META[field] for name, field in BODY_HEADERS.items() if field in request.META}
 
 
 def _check_own_page(request: HttpRequest) -> None:
