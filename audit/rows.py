@@ -36,10 +36,7 @@ def insert_values(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) 
     fields, statement_of = _insert_statement(model)
     values = [_prepared(field, row[field.attname], connection) for row in rows for field in fields]
     with connection.cursor() as cursor:
-        cursor.execute(
-            statement_of(len(rows)),
-            [_prepared(field, row[field.attname], connection) for row in rows for field in fields],
-        )
+        cursor.execute(statement_of(len(rows)), values)
 
 
 def update_rows(model: type[models.Model], names: tuple[str, ...], rows: Sequence[models.Model]) -> None:
