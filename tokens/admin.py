@@ -304,5 +304,11 @@ class PolicyAdmin(RecordedAdmin):
                 ],
             },
         ),
-        ("From where", {"fields": ["allowed_networks", "allowed_origins"]}),
+        (
+            "From where",
+            {
+                "fields": ["allowed_networks", "allowed_origins"],
+                "description": "Networks: [] means from anywhere. Origins: [] means from no page.",
+            },
+        ),
     ]

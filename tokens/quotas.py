@@ -201,7 +201,7 @@ def _exceeded(metric: str, limit: int, now: datetime, *, is_short: bool = False)
     end = "has too little left for a call" if is_short else "is used up"
     starts_anew = period_end(metric, now)
     return QuotaExceeded(
-        f"The allowance of {amount} a {period} {end}.",
+        f"The allowance of {amount} a {period} {end}. It starts anew on {starts_anew:%Y-%m-%d at %H:%M} UTC.",
         retry_after_ms=int((starts_anew - now).total_seconds() * 1000),
         context={"metric": metric, "limit": limit, "resetsAt": int(starts_anew.timestamp())},
     )

@@ -1,5 +1,6 @@
 """What policies allow, from everybody's down to a key's, and allowances that no race gets past."""
 
+import re
 import threading
 from datetime import UTC, datetime
 
@@ -48,6 +49,17 @@ def test_an_empty_list_allows_nothing_and_an_unset_field_everything(alice: User)
     assert allowance_of(alice, None).agents is None
     Policy.objects.create(user=alice, allowed_agents=[])
     assert allowance_of(alice, None).agents == ()
+
+
+@pytest.mark.django_db
+def test_no_networks_at_all_means_from_anywhere_and_no_origins_from_no_page(alices_client: Client, alice: User) -> None:
+    Policy.objects.create(allowed_networks=["192.0.2.0/24"])
+    assert post(alices_client)[1].get("code") == "network_not_allowed"
+    policy = Policy.objects.create(user=alice, allowed_networks=[])
+    assert post(alices_client)[0] == 200
+    policy.allowed_origins = []
+    policy.save()
+    assert post(alices_client, origin="http://testserver")[1].get("code") == "origin_not_allowed"
 
 
 @pytest.mark.django_db
@@ -255,6 +267,7 @@ def test_an_allowance_that_is_used_up_says_when_it_starts_anew(alices_client: Cl
     assert (response.status_code, response.json()["code"]) == (403, "quota_exceeded")
     assert 0 < int(response["Retry-After"]) <= 86_400
     assert response.json()["context"]["metric"] == "secrets_a_day"
+    assert re.search(r" It starts anew on \d{4}-\d\d-\d\d at 00:00 UTC\.$", response.json()["message"])
     assert QuotaCounter.objects.get().used == 1
 
 
