@@ -36,6 +36,17 @@ for (const [code, name] of Object.entries(HEADLINES)) {
   test(`${code} is told as ${name}`, () => assert.equal(adviceFor(code).headline, `error_${name}`));
 }
 
+test('an allowance that is used up is told by its period', () => {
+  const headlineOf = (context) => {
+    const { code, metric } = parseFailure(403, { code: 'quota_exceeded', context }, NO_HEADERS);
+    return adviceFor(code, metric).headline;
+  };
+  assert.equal(headlineOf({ metric: 'seconds_a_day' }), 'error_quota_day');
+  assert.equal(headlineOf({ metric: 'microdollars_a_month' }), 'error_quota_month');
+  for (const other of [undefined, null, {}, { metric: 'seconds_a_year' }]) assert.equal(headlineOf(other), 'error_quota');
+  for (const key of ['error_quota_day', 'error_quota_month']) assert.ok(WORDS.has(key), key);
+});
+
 test('an unknown code is told with its reference', () => {
   for (const code of ['never_heard_of', 'constructor', '']) assert.equal(adviceFor(code).headline, 'error_unknown');
 });
@@ -46,7 +57,7 @@ test('every headline and line has its words', () => {
 
 test('our own shape is read', () => {
   const failure = parseFailure(429, { error: 'x', code: 'rate_limited', message: 'Slow down.', requestId: 'req_1', retryAfter: 6500 }, NO_HEADERS);
-  assert.deepEqual(failure, { code: 'rate_limited', status: 429, message: 'Slow down.', requestId: 'req_1', retryAfterS: 7 });
+  assert.deepEqual(failure, { code: 'rate_limited', status: 429, message: 'Slow down.', requestId: 'req_1', retryAfterS: 7, metric: '' });
 });
 
 test('the shape of the upstream is read', () => {

@@ -224,7 +224,7 @@ export class Call extends EventTarget {
     if (attempt.closedEarly) return;
     if (this.endReason) return this.#end('closed', this.endReason);
     this.#finish('failed', 'connection_lost');
-    this.failure = { code: 'connection_lost', status: 0, message: '', requestId: attempt.requestId, retryAfterS: 0 };
+    this.failure = { code: 'connection_lost', status: 0, message: '', requestId: attempt.requestId, retryAfterS: 0, metric: '' };
     this.#stopClock();
     this.#move('lost');
   }

@@ -10,6 +10,7 @@
  * @property {string} message the server's own sentence; empty without one
  * @property {string} requestId
  * @property {number} retryAfterS seconds until trying again makes sense; 0 at once
+ * @property {string} metric the allowance that is used up, such as `seconds_a_month`; empty without one
  */
 
 /** @param {string} name @param {readonly Remedy[]} remedies @returns {Advice} */
@@ -57,6 +58,9 @@ export const ADVICE = Object.freeze({
 /** Codes whose message carries what the table cannot know: the time of the reset, or what is wrong with the offer. */
 export const MESSAGE_MATTERS = new Set(['quota_exceeded', 'invalid_sdp', 'sdp_policy']);
 
+/** What an allowance is counted for. */
+const PERIOD = /_a_(day|month)$/;
+
 /** @type {Readonly<Record<number, string>>} */
 const CODE_OF_STATUS = {
   401: 'not_authenticated',
@@ -74,13 +78,15 @@ export class CallError extends Error {
     super(failure.message || failure.code);
     this.name = 'CallError';
     /** @type {Failure} */
-    this.failure = { status: 0, message: '', requestId: '', retryAfterS: 0, ...failure };
+    this.failure = { status: 0, message: '', requestId: '', retryAfterS: 0, metric: '', ...failure };
   }
 }
 
-/** Words and remedies for a code. @param {string} code @returns {Advice} */
-export function adviceFor(code) {
-  return Object.hasOwn(ADVICE, code) ? ADVICE[code] : UNKNOWN;
+/** Words and remedies for a code. @param {string} code @param {string} [metric] @returns {Advice} */
+export function adviceFor(code, metric = '') {
+  const found = Object.hasOwn(ADVICE, code) ? ADVICE[code] : UNKNOWN;
+  const period = code === 'quota_exceeded' ? PERIOD.exec(metric)?.[1] : undefined;
+  return period ? { ...found, headline: `${found.headline}_${period}` } : found;
 }
 
 /**
@@ -100,6 +106,7 @@ export function parseFailure(status, body, headers) {
     message: String(raw.message || upstream.message || ''),
     requestId: String(raw.requestId || headers.get('X-Request-ID') || ''),
     retryAfterS: Number.isFinite(seconds) && seconds > 0 ? Math.ceil(seconds) : 0,
+    metric: String(raw.context?.metric || ''),
   };
 }
 

@@ -83,8 +83,8 @@ function live({ part, typing, muted, activity, canStopReply }, words, { soundBlo
 
 /** @param {Pick<Call, 'failure'|'typing'>} call @param {Words} words @param {{waitS: number, hasTranscript: boolean}} around */
 function failed({ failure, typing }, words, { waitS, hasTranscript }) {
-  const { code = 'unknown', status = 0, message = '', requestId = '' } = failure ?? {};
-  const { headline, line, remedies } = adviceFor(code);
+  const { code = 'unknown', status = 0, message = '', requestId = '', metric = '' } = failure ?? {};
+  const { headline, line, remedies } = adviceFor(code, metric);
   /** @type {View['buttons']} */
   const buttons = hasTranscript ? { download: words('download') } : {};
   if (remedies.includes('retry')) buttons.start = waitS > 0 ? words('try_again_in', { n: waitS }) : words('try_again');
