@@ -92,6 +92,7 @@ OF_UPSTREAM: Final[Errors] = (
     upstream.UpstreamUnreachable,
     upstream.UpstreamBroken,
     upstream.UpstreamBadAnswer,
+    upstream.UpstreamUnknown,
     upstream.UpstreamTlsFailed,
     upstream.UpstreamTimeout,
     upstream.UpstreamAuthFailed,

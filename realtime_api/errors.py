@@ -39,7 +39,8 @@ class UpstreamError(CodedError):
     """The upstream did not do what was asked of it.
 
     fate_unknown: the request may have been carried out, so it must not be repeated. call_id: of a call that it made
-    all the same.
+    all the same. upstream_data: the start of what it said, without secrets and account names; empty when it said
+    nothing. For logs and administrators, not for the answer.
     """
 
     code = "openai_api_unavailable"
@@ -49,6 +50,7 @@ class UpstreamError(CodedError):
     suggested_action = "Retry with exponential backoff."
     fate_unknown: ClassVar[bool] = False
     call_id: str = ""
+    upstream_data: str = ""
 
 
 class UpstreamUnreachable(UpstreamError):
@@ -69,6 +71,14 @@ class UpstreamBadAnswer(UpstreamError):
     code = "upstream_bad_response"
     default_message = "The voice service gave an answer that could not be understood."
     fate_unknown = True
+
+
+class UpstreamUnknown(UpstreamBadAnswer):
+    """The upstream refused with a status that is in no table of its protocol."""
+
+    code = "unknown_openai_error"
+    default_message = "The voice service refused with an error that is not known here."
+    suggested_action = "Give an administrator the request id: the log holds what the voice service said."
 
 
 class UpstreamTlsFailed(UpstreamError):

@@ -6,9 +6,11 @@ repeated, since its fate would be unknown.
 """
 
 import json
+import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -26,6 +28,7 @@ from realtime_api.masking import mask_secrets
 from realtime_api.sdp import check_answer
 from realtime_api.session import SessionConfig
 
+logger = logging.getLogger(__name__)
 MAX_ANSWER_BYTES: Final = 262_144
 CONNECT_TIMEOUT_S: Final = 3.0
 POOL_SIZE: Final = 256
@@ -34,6 +37,7 @@ LAST_EXPIRY: Final = 4_102_444_800  # the year 2100; a later one is no time that
 RETRY_AFTER_S: Final = (1, 120)
 # What the upstream says about the caller's request keeps its status; everything else is ours to explain.
 CALLERS_FAULTS: Final = frozenset({400, 404, 409, 413, 422})
+MAX_DATA_CHARS: Final = 2_000
 ERROR_CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -98,12 +102,13 @@ async def create_client_secret(
         "OpenAI-Safety-Identifier": safety_identifier,
     }
     raw_body = json.dumps(body).encode()
-    status, answer_headers, answer = await _post(
-        http, upstream, "/realtime/client_secrets", data=raw_body, headers=headers
-    )
-    if status != HTTPStatus.OK:
-        raise failure(status, answer_headers, answer)
-    return _read_minted_secret(answer_headers, answer)
+    with _logged("mint"):
+        status, answer_headers, answer = await _post(
+            http, upstream, "/realtime/client_secrets", data=raw_body, headers=headers
+        )
+        if status != HTTPStatus.OK:
+            raise failure(status, answer_headers, answer)
+        return _read_minted_secret(answer_headers, answer)
 
 
 async def create_call_with_secret(
@@ -119,14 +124,15 @@ async def create_call_with_secret(
         "Accept": "application/sdp",
         "Accept-Encoding": "identity",
     }
-    status, answer_headers, body = await _post(
-        http, upstream, "/realtime/calls", data=offer_sdp.encode(), headers=headers
-    )
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        raise errors.ClientSecretRefused(upstream_status=status)
-    if status != HTTPStatus.CREATED:
-        raise failure(status, answer_headers, body)
-    return _read_created_call(answer_headers, body)
+    with _logged("call"):
+        status, answer_headers, body = await _post(
+            http, upstream, "/realtime/calls", data=offer_sdp.encode(), headers=headers
+        )
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise errors.ClientSecretRefused(upstream_status=status)
+        if status != HTTPStatus.CREATED:
+            raise failure(status, answer_headers, body)
+        return _read_created_call(answer_headers, body)
 
 
 async def create_call(
@@ -141,10 +147,11 @@ async def create_call(
     form.add_field("sdp", offer_sdp, content_type="application/sdp")
     form.add_field("session", json.dumps(session), content_type="application/json")
     headers = upstream.headers() | {"Accept": "application/sdp", "OpenAI-Safety-Identifier": safety_identifier}
-    status, answer_headers, body = await _post(http, upstream, "/realtime/calls", data=form, headers=headers)
-    if status != HTTPStatus.CREATED:
-        raise failure(status, answer_headers, body)
-    return _read_created_call(answer_headers, body)
+    with _logged("call"):
+        status, answer_headers, body = await _post(http, upstream, "/realtime/calls", data=form, headers=headers)
+        if status != HTTPStatus.CREATED:
+            raise failure(status, answer_headers, body)
+        return _read_created_call(answer_headers, body)
 
 
 async def hang_up(http: aiohttp.ClientSession, upstream: Upstream, call_id: str) -> bool:
@@ -184,6 +191,19 @@ def _sync_error(exc: Exception, cut_off: CutOff) -> errors.UpstreamError:
         return errors.UpstreamTimeout()
     reason = getattr(exc.args[0] if exc.args else None, "reason", None)
     return errors.UpstreamUnreachable() if isinstance(reason, NewConnectionError) else errors.UpstreamBroken()
+
+
+@contextmanager
+def _logged(attempt: str) -> Iterator[None]:
+    """Log why a mint or a call came to nothing: what was said, where to read on, and what to do."""
+    try:
+        yield
+    except errors.UpstreamError as exc:
+        logger.warning(
+            "%s failed upstream code=%s status=%s text=%a data=%a reference=docs/errors.md#%s action=%a",
+            attempt, exc.code, exc.upstream_status, exc.message, exc.upstream_data, exc.code, exc.suggested_action,
+        )  # fmt: skip
+        raise
 
 
 async def _post(
@@ -284,6 +304,12 @@ def failure(status: int, headers: Mapping[str, str], body: bytes) -> errors.Upst
 
     401 and 403 concern the server's key here, so the caller must not see them as their own.
     """
+    error = _failure(status, headers, body)
+    error.upstream_data = mask_secrets(body[: 4 * MAX_DATA_CHARS].decode(errors="replace"))[:MAX_DATA_CHARS]
+    return error
+
+
+def _failure(status: int, headers: Mapping[str, str], body: bytes) -> errors.UpstreamError:
     message, code = _read_error(body)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return errors.UpstreamAuthFailed(upstream_status=status)
@@ -293,6 +319,8 @@ def failure(status: int, headers: Mapping[str, str], body: bytes) -> errors.Upst
         return errors.UpstreamRefusedRequest(message, upstream_status=status, upstream_code=code)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return errors.UpstreamBroken(upstream_status=status)
+    if status >= HTTPStatus.BAD_REQUEST:
+        return errors.UpstreamUnknown(upstream_status=status)
     return errors.UpstreamBadAnswer(upstream_status=status)
 
 

@@ -24,6 +24,7 @@ const HEADLINES = {
   upstream_timeout: 'upstream',
   upstream_auth_failed: 'server_key',
   upstream_bad_response: 'upstream',
+  unknown_openai_error: 'unknown',
   limits_unavailable: 'busy',
   sdp_policy: 'browser_call',
   audit_unavailable: 'audit',

@@ -16,7 +16,16 @@ from aiohttp import web
 
 from realtime_api import errors
 from realtime_api.session import build_session_config
-from realtime_api.upstream import MAX_ANSWER_BYTES, Upstream, create_call, failure, hang_up, hang_up_sync, open_http
+from realtime_api.upstream import (
+    MAX_ANSWER_BYTES,
+    Upstream,
+    create_call,
+    create_client_secret,
+    failure,
+    hang_up,
+    hang_up_sync,
+    open_http,
+)
 
 SESSION = build_session_config(
     model="gpt-realtime-2.1",
@@ -48,7 +57,8 @@ def envelope(message: str, code: str = "invalid_value") -> bytes:
         (503, errors.UpstreamBroken),
         (200, errors.UpstreamBadAnswer),
         (302, errors.UpstreamBadAnswer),
-        (418, errors.UpstreamBadAnswer),
+        (402, errors.UpstreamUnknown),
+        (418, errors.UpstreamUnknown),
     ],
 )
 def test_a_status_becomes_an_error(status: int, error: type[errors.UpstreamError]) -> None:
@@ -379,3 +389,20 @@ async def test_a_hang_up_that_fails_is_an_error_in_both_forms(http: aiohttp.Clie
 
 def test_the_key_is_not_in_the_text_of_its_owner() -> None:
     assert "sk-server" not in repr(Upstream("https://a.example/v1", "sk-server", 10))
+
+
+@pytest.mark.parametrize(("status", "code"), [(402, "unknown_openai_error"), (500, "openai_api_unavailable")])
+async def test_a_failure_is_logged_with_what_was_said_and_what_to_do(
+    http: aiohttp.ClientSession, serve: Serve, caplog: pytest.LogCaptureFixture, status: int, code: str
+) -> None:
+    async def refuse(request: web.Request) -> web.Response:
+        return web.Response(status=status, text="Pay sk-proj-abc123 of org-AbCdEf123456 first.\nINFO forged line")
+
+    with pytest.raises(errors.UpstreamError) as told:
+        await create_client_secret(http, await serve(refuse), session=SESSION, ttl_s=60, safety_identifier="h")
+
+    assert told.value.upstream_data == "Pay [removed] of [removed] first.\nINFO forged line"
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert f"mint failed upstream code={code} status={status} text={told.value.message!r}" in line
+    assert "data='Pay [removed] of [removed] first.\\nINFO forged line'" in line
+    assert f"reference=docs/errors.md#{code} action={told.value.suggested_action!r}" in line

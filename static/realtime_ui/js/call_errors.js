@@ -42,6 +42,7 @@ export const ADVICE = Object.freeze({
   openai_api_unavailable: UPSTREAM,
   upstream_timeout: UPSTREAM,
   upstream_bad_response: UPSTREAM,
+  unknown_openai_error: UNKNOWN,
   limits_unavailable: advice('busy', ['retry']),
   upstream_auth_failed: advice('server_key', []),
   not_configured: advice('not_set_up', []),
