@@ -6,7 +6,6 @@ from realtime_api.errors import CodedError
 class RelayError(CodedError):
     """Base of this app's errors."""
 
-    code = "relay_failed"
     title = "Could not connect"
 
 
@@ -49,6 +48,7 @@ class UnknownCall(RelayError):
     title = "There is no such call"
     status = 404
     default_message = "There is no such call, or it is not yours."
+    suggested_action = "Use the call's id from the Location of its answer."
 
 
 class UnsupportedOfferType(RelayError):
@@ -56,6 +56,7 @@ class UnsupportedOfferType(RelayError):
     title = "The call offer could not be read"
     status = 415
     default_message = "Send the SDP offer as application/sdp."
+    suggested_action = "Set the header Content-Type: application/sdp."
 
 
 class InvalidCallEvent(RelayError):
@@ -63,3 +64,4 @@ class InvalidCallEvent(RelayError):
     title = "The report could not be read"
     status = 400
     default_message = "The report must name a known type of event."
+    suggested_action = "Correct the report as the message says."

@@ -44,6 +44,7 @@ class UnsupportedMediaType(InvalidRequest):
 
 class UnknownField(InvalidRequest):
     code = "unknown_field"
+    default_message = "The body has a field that this request does not know."
 
 
 class InvalidSessionConfig(InvalidRequest):
@@ -171,6 +172,7 @@ class TooManyKeys(IssueError):
 
 class OutOfRange(InvalidRequest):
     code = "out_of_range"
+    default_message = "A number is outside of the range that the message names."
 
 
 class RateLimited(IssueError):

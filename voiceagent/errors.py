@@ -1,9 +1,10 @@
 """The one catalogue of errors and the one form in which they leave: ours, or the upstream's on `/v1` routes."""
 
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
@@ -11,6 +12,41 @@ from realtime_api.errors import CodedError, UpstreamRefusedRequest
 
 # Other names under which a code is known, and the code that the catalogue lists.
 ALIASES = {"token_expired": "ephemeral_key_expired"}
+
+
+@dataclass(frozen=True)
+class PageError:
+    """What goes wrong in the browser, where no answer of ours tells of it; call_errors.js has the page's words."""
+
+    code: str
+    message: str
+    suggested_action: str
+
+
+PAGE_ERRORS: Final = (
+    PageError(
+        "connection_lost",
+        "The sound connection of a call that was going on broke off.",
+        "Start a new call; what was said so far stays on the page.",
+    ),
+    PageError(
+        "microphone_access_denied",
+        "The browser or the system keeps the page from the microphone, or there is none.",
+        "Allow it for this site as the page describes, or type instead.",
+    ),
+    PageError("network", "The page could not reach this server.", "Check the network, then try again."),
+    PageError("sdk_missing", "The audio library did not load.", "Reload the page; see `check --deploy`."),
+    PageError(
+        "unknown",
+        "The page got an answer that it has no words for.",
+        "Try again; copy the details for an administrator.",
+    ),
+    PageError(
+        "webrtc_connection_failed",
+        "The sound connection could not be set up.",
+        "Check the network, try again, or type instead. A firewall may be in the way.",
+    ),
+)
 
 
 class BadRequest(CodedError):

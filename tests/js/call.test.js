@@ -205,7 +205,7 @@ test('a connection that closes before it is live does not go live', async () => 
   world.listeners.onClose();
   world.connection.resolve();
   await settle();
-  assert.deepEqual([world.call.state, world.call.failure.code, world.freed, world.closed], ['failed', 'no_media', 1, 1]);
+  assert.deepEqual([world.call.state, world.call.failure.code, world.freed, world.closed], ['failed', 'webrtc_connection_failed', 1, 1]);
 });
 
 test('a connection that falters is told, and that it is back', async () => {

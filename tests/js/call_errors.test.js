@@ -31,6 +31,7 @@ const HEADLINES = {
   not_configured: 'not_set_up',
   token_generation_failed: 'unknown',
   connection_lost: 'connection_lost',
+  webrtc_connection_failed: 'no_media',
 };
 
 for (const [code, name] of Object.entries(HEADLINES)) {

@@ -35,7 +35,7 @@ const ROWS = [
   [{ state: 'live', typing: true }, 'Type your question', ['End call', 'Stop reply']],
   [{ state: 'failed', failure: { code: 'connection_lost' } }, 'Connection lost', ['Try again']],
   [{ state: 'failed', failure: { code: 'not_authenticated' } }, 'You have been signed out', ['Sign in']],
-  [{ state: 'failed', failure: { code: 'no_media' } }, 'Could not connect', ['Try again', 'Type instead']],
+  [{ state: 'failed', failure: { code: 'webrtc_connection_failed' } }, 'Could not connect', ['Try again', 'Type instead']],
   [{ state: 'failed', failure: { code: 'quota_exceeded', metric: 'seconds_a_month' } }, "You have used this month's allowance", []],
   [{ state: 'ended' }, 'Call ended', ['Start again']],
   [{ state: 'ended', typing: true }, 'Call ended', ['Start talking', 'Type again']],

@@ -1,6 +1,7 @@
 """The catalogue of errors: one form, one page of documentation, and no answer outside of it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from django.test import Client, RequestFactory
 
 from realtime_api.errors import CodedError, UpstreamRefusedRequest
 from tokens.exceptions import RateLimited
-from voiceagent.errors import catalogue, error_response
+from voiceagent.errors import PAGE_ERRORS, catalogue, error_response
 from voiceagent.management.commands.error_catalogue import render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +33,28 @@ def test_every_error_tells_what_happened_and_what_to_do(error: type[CodedError])
     assert 400 <= error.status < 600
     for words in (error.title, error.default_message, error.suggested_action):
         assert words.strip()
+
+
+def test_the_page_s_codes_are_in_the_documentation() -> None:
+    """Each code that the page has words for is one that the server answers, or one of the page's own."""
+    javascript = (ROOT / "static" / "realtime_ui" / "js" / "call_errors.js").read_text()
+    table = javascript.partition("export const ADVICE")[2].partition("});")[0]
+    codes = set(re.findall(r"^  (\w+): ", table, re.MULTILINE)) | {"microphone_access_denied"}
+    own = {error.code for error in PAGE_ERRORS}
+
+    assert codes - catalogue().keys() == own
+    assert all(f"## {code}\n" in render() for code in codes)
+
+
+def test_every_code_says_who_sees_it() -> None:
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", render(), re.MULTILINE | re.DOTALL))
+
+    assert len(sections) == len(catalogue()) + len(PAGE_ERRORS)
+    assert all(section.count("Who sees it: ") == 1 for section in sections.values())
+    assert "Who sees it: people on the voice page." in sections["webrtc_connection_failed"]
+    assert "Who sees it: people who sign in" in sections["login_locked"]
+    assert "whoever asks for client secrets" in sections["quota_exceeded"]
+    assert "Who sees it: whoever makes" in sections["invalid_sdp"]
 
 
 def test_our_own_form_holds_the_request_id_and_where_to_read_on() -> None:

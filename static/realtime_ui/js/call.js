@@ -185,7 +185,7 @@ export class Call extends EventTarget {
     } finally {
       clearTimeout(slowTimer);
     }
-    if (attempt.closedEarly) throw new CallError({ code: 'no_media' });
+    if (attempt.closedEarly) throw new CallError({ code: 'webrtc_connection_failed' });
     attempt.check(null);
     this.liveSinceMs = this.now();
     attempt.connected();
@@ -232,7 +232,7 @@ export class Call extends EventTarget {
   /** @param {unknown} error */
   #giveUp(error) {
     if (error instanceof MicrophoneError) {
-      this.#finish('failed', 'no_microphone');
+      this.#finish('failed', 'no_microphone', error.code);
       this.problem = error.problem;
       return this.#move('microphone_refused');
     }

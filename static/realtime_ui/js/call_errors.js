@@ -50,7 +50,7 @@ export const ADVICE = Object.freeze({
   token_generation_failed: UNKNOWN,
   // Found by the page itself:
   network: advice('network', ['retry']),
-  no_media: advice('no_media', ['retry']),
+  webrtc_connection_failed: advice('no_media', ['retry']),
   connection_lost: advice('connection_lost', ['retry']),
   sdk_missing: advice('sdk_missing', ['reload']),
   unknown: UNKNOWN,

@@ -16,6 +16,9 @@ const PROBLEM_OF_NAME = {
 
 /** Thrown instead of the browser's own error. */
 export class MicrophoneError extends Error {
+  /** By which docs/errors.md lists it, whatever the problem. */
+  code = 'microphone_access_denied';
+
   /** @param {MicrophoneProblem} problem */
   constructor(problem) {
     super(`No microphone: ${problem}`);

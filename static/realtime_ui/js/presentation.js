@@ -88,7 +88,7 @@ function failed({ failure, typing }, words, { waitS, hasTranscript }) {
   /** @type {View['buttons']} */
   const buttons = hasTranscript ? { download: words('download') } : {};
   if (remedies.includes('retry')) buttons.start = waitS > 0 ? words('try_again_in', { n: waitS }) : words('try_again');
-  if (remedies.includes('retry') && code === 'no_media' && !typing) buttons.type = words('type_instead');
+  if (remedies.includes('retry') && code === 'webrtc_connection_failed' && !typing) buttons.type = words('type_instead');
   if (remedies.includes('sign_in')) buttons.sign_in = words('sign_in');
   if (remedies.includes('reload')) buttons.reload = words('reload');
   if (remedies.includes('copy') && requestId) buttons.copy = words('copy_details');

@@ -43,7 +43,7 @@ export async function createTransport(sdkUrl, options) {
   const sdk = await loadSdk(sdkUrl).catch(() => {
     throw new CallError({ code: 'sdk_missing' });
   });
-  if (typeof RTCPeerConnection === 'undefined') throw new CallError({ code: 'no_media' });
+  if (typeof RTCPeerConnection === 'undefined') throw new CallError({ code: 'webrtc_connection_failed' });
   const inner = new (serverOwned(sdk.OpenAIRealtimeWebRTC, options.onSent))({
     baseUrl: options.callsUrl,
     mediaStream: options.mediaStream,
@@ -137,6 +137,6 @@ async function connect(inner, apiKey, { onCallId, onClose }) {
 /** Why connecting came to nothing, by what the relay said. @param {Response|undefined} answer @param {boolean} isLate */
 async function callError(answer, isLate) {
   if (!answer && isLate) return new CallError({ code: 'upstream_timeout' });
-  if (!answer || answer.ok) return new CallError({ code: 'no_media' });
+  if (!answer || answer.ok) return new CallError({ code: 'webrtc_connection_failed' });
   return new CallError(parseFailure(answer.status, await answer.json().catch(() => null), answer.headers));
 }

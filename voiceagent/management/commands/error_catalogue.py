@@ -4,13 +4,15 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand
 
+from api_docs.operations import ANYWHERE, OPERATIONS, Operation
 from realtime_api.errors import CodedError, UpstreamRefusedRequest
-from voiceagent.errors import ALIASES, catalogue
+from voiceagent.errors import ALIASES, PAGE_ERRORS, CsrfFailed, PageError, catalogue
 
 HEAD: Final = """\
 # Errors
 
-Every answer that is not a success carries one code of this list. Codes are never reused or renamed.
+Every answer that is not a success carries one code of this list. Codes are never reused or renamed. Those without a
+status are the voice page's own: what goes wrong in the browser.
 
 On `/api/` routes the body is
 
@@ -35,6 +37,14 @@ This page is printed by `manage.py error_catalogue`.
 """
 
 
+# Who asks, by the group of operations in api_docs/operations.py.
+ASKERS: Final = {
+    "Client secrets": "whoever asks for client secrets or their history",
+    "Calls": "whoever makes, reports on or ends a call",
+}
+ADMINISTRATORS: Final = "administrators, in the history and the log"
+
+
 class Command(BaseCommand):
     help = "Print docs/errors.md from the error classes."
     requires_system_checks: list[str] = []
@@ -45,7 +55,9 @@ class Command(BaseCommand):
 
 def render() -> str:
     """Return the whole page as Markdown."""
-    return "\n".join([HEAD, *(_section(code, errors) for code, errors in catalogue().items())])
+    sections = {code: _section(code, errors) for code, errors in catalogue().items()}
+    sections |= {error.code: _page_section(error) for error in PAGE_ERRORS}
+    return "\n".join([HEAD, *(sections[code] for code in sorted(sections))])
 
 
 def _section(code: str, errors: list[type[CodedError]]) -> str:
@@ -54,4 +66,27 @@ def _section(code: str, errors: list[type[CodedError]]) -> str:
         statuses += " or the upstream's own 400, 404, 409, 413 or 422"
     cases = dict.fromkeys(f"{error.default_message} *{error.suggested_action}*" for error in errors)
     aliases = [f"Also known as `{alias}`." for alias, named in ALIASES.items() if named == code]
-    return "\n\n".join([f"## {code}", statuses, *cases, *aliases]) + "\n"
+    return "\n\n".join([f"## {code}", statuses, *cases, *aliases, f"Who sees it: {_who_sees(code)}."]) + "\n"
+
+
+def _page_section(error: PageError) -> str:
+    told = f"{error.message} *{error.suggested_action}*"
+    return "\n\n".join([f"## {error.code}", told, "Who sees it: people on the voice page."]) + "\n"
+
+
+def _who_sees(code: str) -> str:
+    """Tell who gets a code, by the table of operations; what no operation answers is told to people by pages."""
+    if code in {error.code for error in ANYWHERE}:
+        return f"anybody who asks for anything; {ADMINISTRATORS}"
+    groups = {row.group for (method, _), row in OPERATIONS.items() if code in _codes(row, method)}
+    if not groups:
+        return "people who sign in or open a page"
+    askers = [words for group, words in ASKERS.items() if group in groups]
+    if groups - ASKERS.keys():
+        askers.append("whoever asks about their own keys, allowances or models")
+    return "; ".join(askers + ([ADMINISTRATORS] if groups & ASKERS.keys() else []))
+
+
+def _codes(row: Operation, method: str) -> set[str]:
+    by_session = row.access.session and method != "GET"
+    return {error.code for error in row.errors} | ({CsrfFailed.code} if by_session else set())
