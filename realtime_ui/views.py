@@ -10,7 +10,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from agents.models import Agent
+from realtime_ui.key_pages import owner
 from realtime_ui.words import PAGE_WORDS
+from tokens.policy import allowance_of
 from voiceagent import sdk_bundle
 
 
@@ -19,10 +21,11 @@ from voiceagent import sdk_bundle
 @never_cache
 def voice(request: HttpRequest) -> HttpResponse:
     """Show the page people talk on."""
+    allowance = allowance_of(owner(request), None)
     agents = [
         {"slug": agent.slug, "name": agent.name, "description": agent.description, "voice": agent.published.voice}
         for agent in Agent.objects.offered()
-        if agent.published
+        if agent.published and allowance.allows_agent(agent.slug)
     ]
     context = {
         "agents": agents,

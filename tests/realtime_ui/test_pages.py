@@ -4,10 +4,12 @@ import json
 import re
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
 from agents.models import Agent
+from tokens.models import Policy
 from voiceagent import sdk_bundle
 
 
@@ -37,6 +39,15 @@ def test_only_agents_that_one_may_talk_to_are_offered(alices_client: Client) -> 
 
     assert "Assistant" in shown
     assert "A draft" not in shown
+
+
+def test_an_agent_that_policy_keeps_from_one_is_not_offered(alices_client: Client, alice: User) -> None:
+    def slugs() -> list[str]:
+        return [agent["slug"] for agent in alices_client.get("/").context["agents"]]
+
+    assert "assistant" in slugs()
+    Policy.objects.create(user=alice, allowed_agents=["another"])
+    assert slugs() == []
 
 
 def test_a_missing_library_is_said_with_the_command(alices_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
