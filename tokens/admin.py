@@ -209,7 +209,11 @@ class IssuanceAdmin(EvidenceAdmin):
         self, request: HttpRequest, queryset: QuerySet[Issuance], write: Any, content_type: str, name: str
     ) -> StreamingHttpResponse:
         record_event(
-            Action.ISSUANCES_EXPORTED, request_id=request_id_of(request), actor=actor_of(request), rows=queryset.count()
+            Action.ISSUANCES_EXPORTED,
+            request_id=request_id_of(request),
+            actor=actor_of(request),
+            rows=queryset.count(),
+            filters=history_list.filters_for_record(request.GET),
         )
         response = StreamingHttpResponse(write(queryset), content_type=content_type)
         response["Content-Disposition"] = f'attachment; filename="{name}"'

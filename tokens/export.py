@@ -17,7 +17,10 @@ FIELDS: Final = (
     "id", "request_id", "requested_at", "decided_at", "username", "api_key_id", "status", "error_code", "kind", "agent",
     "model", "voice", "session_id", "ip", "user_agent", "origin", "expires_at", "first_used_at", "revoked_at",
     "upstream_status", "upstream_request_id", "repeats",
+    "call__upstream_id", "call__state", "call__started_at", "call__ended_at", "call__end_reason", "call__metering",
+    "call__cost_microdollars",
 )  # fmt: skip
+HEADINGS: Final = tuple(field.replace("__", "_") for field in FIELDS)
 CHUNK_ROWS: Final = 2_000
 Row = tuple[Any, ...]
 # What a spreadsheet takes for a formula (CWE-1236); an apostrophe makes it text.
@@ -34,7 +37,7 @@ class _Line:
 async def csv_rows(issuances: QuerySet[Issuance]) -> AsyncIterator[str]:
     """Yield a heading and then a chunk of lines at a time, one for each row, safe to open in a spreadsheet."""
     writer = csv.writer(_Line())
-    yield writer.writerow(FIELDS)
+    yield writer.writerow(HEADINGS)
     async for rows in _chunks(issuances):
         yield "".join(writer.writerow([_safe_cell(value) for value in row]) for row in rows)
 
@@ -42,9 +45,7 @@ async def csv_rows(issuances: QuerySet[Issuance]) -> AsyncIterator[str]:
 async def jsonl_rows(issuances: QuerySet[Issuance]) -> AsyncIterator[str]:
     """Yield a chunk of lines at a time, one JSON object each, times in ISO 8601 and UTC."""
     async for rows in _chunks(issuances):
-        yield "".join(
-            json.dumps(dict(zip(FIELDS, map(_json_value, row), strict=True)), ensure_ascii=False) + "\n" for row in rows
-        )
+        yield "".join(_json_line(row) for row in rows)
 
 
 async def _chunks(issuances: QuerySet[Issuance]) -> AsyncIterator[list[Row]]:
@@ -64,6 +65,10 @@ def _after(issuances: QuerySet[Issuance], last: Row) -> QuerySet[Issuance]:
     row = dict(zip(FIELDS, last, strict=True))
     at_once = {"requested_at": row["requested_at"], "id__gte": row["id"]}
     return issuances.filter(requested_at__lte=row["requested_at"]).exclude(**at_once)
+
+
+def _json_line(row: Row) -> str:
+    return json.dumps(dict(zip(HEADINGS, map(_json_value, row), strict=True)), ensure_ascii=False) + "\n"
 
 
 def _safe_cell(value: Any) -> str:

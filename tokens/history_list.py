@@ -5,10 +5,13 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import QuerySet
+from django.http import QueryDict
 
 from agents.models import Agent
 from realtime_api import client_secrets
+from realtime_api.masking import mask_secrets
 from tokens import api_keys
 from tokens.models import ApiKey, Issuance, Kind
 from voiceagent.errors import catalogue
@@ -17,6 +20,7 @@ from voiceagent.name_search import of_user_named
 
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 CALL_PREFIX: Final = "rtc_"
+PERSONAL: Final = frozenset({"user", "key", SEARCH_VAR})
 SEARCH_HELP: Final = (
     "A request id, a call's id, an address, a digest or a key's start (vak_…) as a whole; …9f3a for a secret's last"
     " characters; or the start of a user's name. Never a secret itself: that is looked up under “Whose is it?”."
@@ -101,6 +105,17 @@ def search(queryset: QuerySet[Issuance], term: str) -> QuerySet[Issuance]:
     if Issuance.objects.filter(request_id=term).exists():
         return queryset.filter(request_id=term)
     return of_user_named(queryset, term)
+
+
+def filters_for_record(parameters: QueryDict) -> str:
+    """Return the filters of a list as the record keeps them: who or what was searched for is personal, and left out."""
+    known = {name for listed in FILTERS for name in listed.parameters}
+    shown = {
+        name: "…" if name in PERSONAL else mask_secrets(str(value))[:80]
+        for name, value in sorted(parameters.items())
+        if name in known or name == SEARCH_VAR
+    }
+    return "&".join(f"{name}={value}" for name, value in shown.items())
 
 
 def is_address(term: str) -> bool:

@@ -13,8 +13,10 @@ from django.contrib.auth.models import User
 from django.db import connections
 from django.db.models import QuerySet
 from django.test import AsyncClient, Client
+from django.utils import timezone
 
 from audit.models import AuditEvent
+from relay.models import Call
 from tests.tokens.conftest import MakeKey
 from tokens.export import csv_rows, jsonl_rows
 from tokens.models import ApiKey, Issuance, Policy
@@ -104,11 +106,17 @@ def test_secrets_are_revoked(adas_client: Client, alices_client: Client) -> None
 async def test_history_is_taken_along_and_that_is_an_event(ada: User, alices_page: AsyncClient) -> None:
     await alices_page.post("/api/client-secret", content_type="application/json", headers={"user-agent": "=cmd()"})
     row = await Issuance.objects.aget()
+    await Call.objects.acreate(
+        issuance=row, upstream_id="rtc_1", state="ended", ended_at=timezone.now(), requested_at=timezone.now(),
+        cost_microdollars=1234,
+    )  # fmt: skip
 
     (line,) = csv.DictReader(io.StringIO(await export(ada, "export_csv", row.pk)))
     assert (line["username"], line["status"], line["user_agent"]) == ("alice", "issued", "'=cmd()")
     taken = json.loads(await export(ada, "export_jsonl", row.pk))
     assert (taken["request_id"], taken["user_agent"]) == (row.request_id, "=cmd()")
+    assert (line["call_upstream_id"], line["call_cost_microdollars"]) == ("rtc_1", "1234")
+    assert (taken["call_state"], taken["call_cost_microdollars"]) == ("ended", 1234)
     assert str(row.secret_digest) not in str(taken)
     assert await AuditEvent.objects.filter(action="issuances.exported", body__rows=1).acount() == 2
 

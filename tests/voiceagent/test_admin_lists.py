@@ -284,11 +284,13 @@ async def test_the_export_is_of_what_the_filters_find(ada: User) -> None:
     client = AsyncClient()
     await client.aforce_login(ada)
     everything = {"action": "export_csv", "_selected_action": [denied[0].pk], "select_across": "1"}
-    response: Any = await client.post("/admin/tokens/issuance/?status=denied", everything)
+    response: Any = await client.post("/admin/tokens/issuance/?status=denied&q=alice", everything)
     text = b"".join([part async for part in response.streaming_content]).decode()
     await sync_to_async(connections.close_all)()
 
     assert [line["request_id"] for line in csv.DictReader(io.StringIO(text))] == ["req_row_3", "req_row_2"]
+    event = await AuditEvent.objects.aget(action="issuances.exported")
+    assert event.body == {"rows": 2, "filters": "q=…&status=denied"}
 
 
 def test_only_so_many_secrets_are_revoked_at_once(adas_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
