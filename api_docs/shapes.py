@@ -331,6 +331,7 @@ ANSWERS: Final[dict[str, Schema]] = {
         {
             "retryAfter": number("Milliseconds to wait before trying again; `Retry-After` has it in seconds."),
             "upstreamStatus": number("What the voice service answered."),
+            "upstreamData": text("What it said, without secrets; only while debugging is on."),
             "context": {"type": "object", "additionalProperties": True, "description": "Particulars of this code."},
         },
     ),

@@ -6,9 +6,10 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any, Final
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from realtime_api.errors import CodedError, UpstreamRefusedRequest
+from realtime_api.errors import CodedError, UpstreamError, UpstreamRefusedRequest
 
 # Other names under which a code is known, and the code that the catalogue lists.
 ALIASES = {"token_expired": "ephemeral_key_expired"}
@@ -185,6 +186,7 @@ def _own_form(request: HttpRequest, error: CodedError) -> dict[str, object]:
     extra = {
         "retryAfter": error.retry_after_ms,
         "upstreamStatus": error.upstream_status,
+        "upstreamData": error.upstream_data or None if settings.DEBUG and isinstance(error, UpstreamError) else None,
         "context": error.context or None,
     }
     return body | {name: value for name, value in extra.items() if value is not None}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
+from pytest_django import Settings
 
 from realtime_api.errors import CodedError, UpstreamRefusedRequest
 from tokens.exceptions import RateLimited
@@ -57,6 +58,28 @@ def test_every_code_says_who_sees_it() -> None:
     assert "Who sees it: whoever makes" in sections["invalid_sdp"]
 
 
+def test_troubleshooting_names_codes_and_settings_that_there_are() -> None:
+    text = (ROOT / "docs" / "troubleshooting.md").read_text()
+    example = (ROOT / ".env.example").read_text()
+    theirs = {"api_version_mismatch"}
+    codes = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", text))
+
+    assert len(codes) > 10
+    assert codes - catalogue().keys() == theirs
+    settings = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", text))
+    assert {name for name in settings if f"{name}=" not in example} == set()
+
+
+def test_every_link_between_the_documents_leads_somewhere() -> None:
+    documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    links = [(page, link) for page in documents for link in re.findall(r"\]\(([^)#:]+)[#)]", page.read_text())]
+
+    assert len(links) > 10
+    assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []
+    linked = {link for page, link in links if page.name == "README.md"}
+    assert {f"docs/{page.name}" for page in documents[1:]} <= linked
+
+
 def test_our_own_form_holds_the_request_id_and_where_to_read_on() -> None:
     body = json.loads(error_response(request_to("/api/x"), CodedError("It broke.")).content)
 
@@ -75,6 +98,15 @@ def test_the_time_to_wait_is_in_milliseconds_in_the_body_and_seconds_in_the_head
 
     assert json.loads(response.content)["retryAfter"] == 1500
     assert response["Retry-After"] == "2"
+
+
+def test_what_the_upstream_said_is_told_only_while_debugging(settings: Settings) -> None:
+    error = UpstreamRefusedRequest("No.", upstream_status=400)
+    error.upstream_data = "<html>No."
+
+    assert "upstreamData" not in json.loads(error_response(request_to("/api/x"), error).content)
+    settings.DEBUG = True
+    assert json.loads(error_response(request_to("/api/x"), error).content)["upstreamData"] == "<html>No."
 
 
 def test_the_drop_in_routes_answer_in_the_upstream_s_form() -> None:

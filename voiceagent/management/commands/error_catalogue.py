@@ -29,9 +29,10 @@ On `/api/` routes the body is
 ```
 
 `retryAfter` is in milliseconds, as on the vendor's own endpoints, and the `Retry-After` header has it in seconds;
-`upstreamStatus` tells what the voice service answered. On `/v1/` routes the body is the upstream's own form,
-`{"error": {"message", "type", "code", "param"}}`, so that its clients understand it. Give the request id, which is
-also in the `X-Request-ID` header, when you ask an administrator: history and log are searched by it.
+`upstreamStatus` tells what the voice service answered, and `upstreamData`, with `DEBUG=true` only, what it said. On
+`/v1/` routes the body is the upstream's own form, `{"error": {"message", "type", "code", "param"}}`, so that its
+clients understand it. Give the request id, which is also in the `X-Request-ID` header, when you ask an administrator:
+history and log are searched by it.
 
 This page is printed by `manage.py error_catalogue`.
 """
