@@ -11,6 +11,7 @@ from typing import Any, Final
 from asgiref.sync import sync_to_async
 from django.db.models import QuerySet
 
+from audit.models import AuditEvent
 from tokens.models import Issuance
 
 FIELDS: Final = (
@@ -20,7 +21,7 @@ FIELDS: Final = (
     "call__upstream_id", "call__state", "call__started_at", "call__ended_at", "call__end_reason", "call__metering",
     "call__cost_microdollars",
 )  # fmt: skip
-HEADINGS: Final = tuple(field.replace("__", "_") for field in FIELDS)
+HEADINGS: Final = (*(field.replace("__", "_") for field in FIELDS), "event_ids")
 CHUNK_ROWS: Final = 2_000
 Row = tuple[Any, ...]
 # What a spreadsheet takes for a formula (CWE-1236); an apostrophe makes it text.
@@ -57,12 +58,22 @@ async def _chunks(issuances: QuerySet[Issuance]) -> AsyncIterator[list[Row]]:
 
 
 def _chunk(issuances: QuerySet[Issuance]) -> list[Row]:
-    return list(issuances.order_by("-requested_at", "-id").values_list(*FIELDS)[:CHUNK_ROWS])
+    rows = list(issuances.order_by("-requested_at", "-id").values_list(*FIELDS)[:CHUNK_ROWS])
+    events = _events_of([f"issuance:{row[0]}" for row in rows])
+    return [(*row, " ".join(events[f"issuance:{row[0]}"])) for row in rows]
+
+
+def _events_of(targets: list[str]) -> dict[str, list[str]]:
+    """Return the numbers of the events about each target, the oldest first."""
+    found: dict[str, list[str]] = {target: [] for target in targets}
+    for target, number in AuditEvent.objects.filter(target__in=targets).order_by("id").values_list("target", "id"):
+        found[target].append(str(number))
+    return found
 
 
 def _after(issuances: QuerySet[Issuance], last: Row) -> QuerySet[Issuance]:
     """Keep what comes after a row in the order of the list's indexes: with another, each chunk would sort the rest."""
-    row = dict(zip(FIELDS, last, strict=True))
+    row = dict(zip(HEADINGS, last, strict=True))
     at_once = {"requested_at": row["requested_at"], "id__gte": row["id"]}
     return issuances.filter(requested_at__lte=row["requested_at"]).exclude(**at_once)
 

@@ -117,6 +117,9 @@ async def test_history_is_taken_along_and_that_is_an_event(ada: User, alices_pag
     assert (taken["request_id"], taken["user_agent"]) == (row.request_id, "=cmd()")
     assert (line["call_upstream_id"], line["call_cost_microdollars"]) == ("rtc_1", "1234")
     assert (taken["call_state"], taken["call_cost_microdollars"]) == ("ended", 1234)
+    events = AuditEvent.objects.filter(request_id=row.request_id).order_by("id")
+    numbers = [str(number) async for number in events.values_list("id", flat=True)]
+    assert (len(numbers), line["event_ids"], taken["event_ids"]) == (2, " ".join(numbers), " ".join(numbers))
     assert str(row.secret_digest) not in str(taken)
     assert await AuditEvent.objects.filter(action="issuances.exported", body__rows=1).acount() == 2
 
