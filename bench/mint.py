@@ -37,7 +37,7 @@ RATE = "1000000/s"
 WARM_UP_S = 0.5  # connections and caches are warm before anything counts
 SLOW_UPSTREAM_MS = 250
 OPEN_RATE = 100.0
-FULL_ROWS, QUICK_FULL_ROWS = 1_000_000, 100_000
+FULL_ROWS, QUICK_FULL_ROWS = 1_000_000, 50_000
 CSRF = "0123456789abcdefghijklmnopqrstuv"
 MAKE_USER = """
 from django.contrib.auth.models import User
@@ -247,7 +247,7 @@ async def run(*, quick: bool) -> Results:
         slow_web = await started.web("slow", slow_upstream)
         await measure(slow_web.case(direct), WARM_UP_S * 2)
         asked = slow_web.case(direct).asked
-        slow = await ask_at_rate(asked, per_second=OPEN_RATE, seconds=5.0 if quick else 20.0)
+        slow = await ask_at_rate(asked, per_second=OPEN_RATE, seconds=4.0 if quick else 20.0)
     added = SLOW_UPSTREAM_MS
     return Results(by_concurrency, grown, slow.p50_ms - added, slow.percentile(0.99) - added, slow.errors)
 
