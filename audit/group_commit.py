@@ -162,11 +162,14 @@ def _commit(works: Sequence[Work[Any]]) -> list[Any]:
             group.write()
             is_committing = True
     except Exception as exc:
-        if is_committing:
+        if is_committing and not isinstance(exc, IntegrityError):  # that one is the database's refusal of a row
             raise _CommitFailed from exc
         raise
     for step in group.steps_afterwards:
-        step()
+        try:
+            step()
+        except Exception:  # what is committed must not be carried out again
+            logger.exception("a step after the commit failed")
     return results
 
 
@@ -176,28 +179,34 @@ class _Writer:
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._changing = threading.Lock()  # no job comes while the thread starts or ends
         self._last_size = 0
 
     def put(self, job: _Job) -> None:
-        if self._thread is None:
-            with self._starting:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
-                    self._thread.start()
-        self._jobs.put(job)
+        with self._changing:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
+                thread.start()  # raises where the system gives no thread; then the next job tries again
+                self._thread = thread
+            self._jobs.put(job)
 
     def stop(self) -> None:
         """End the thread after the jobs that wait, and its connection."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            self._jobs.put(None)
-            thread.join()
+        with self._changing:
+            if self._thread is not None:
+                self._jobs.put(None)
+                self._thread.join()
+                self._thread = None
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             jobs, goes_on = self._gather(job)
-            _carry_out(jobs)
+            try:
+                _carry_out(jobs)
+            except BaseException as exc:  # a fault of ours; nobody may wait for ever, and the next jobs need the thread
+                logger.exception("the record could not be written, for %d requests", len(jobs))
+                for job in jobs:
+                    job.error = _CommitFailed(exc)
             _answer(jobs)
             if not goes_on:
                 break
@@ -290,6 +299,8 @@ def _resolve(jobs: Sequence[_Job]) -> None:
             job.future.set_result(job.result)
         elif isinstance(job.error, DatabaseError | InterfaceError | _CommitFailed):
             job.future.set_exception(AuditUnavailable(retry_after_ms=1000))
+        elif isinstance(job.error, StopIteration):  # no future takes this one, and the others wait for their turn
+            job.future.set_exception(RuntimeError("StopIteration"))
         else:
             job.future.set_exception(job.error)
 

@@ -204,3 +204,86 @@ async def test_it_can_be_stopped_and_starts_again() -> None:
     await group_commit.commit(lambda group: insert("second", group))
 
     assert await Issuance.objects.acount() == 2
+
+
+async def test_a_row_that_only_the_commit_refuses_takes_none_of_the_others_along() -> None:
+    def about_nobody(group: Group) -> None:
+        row = new_row("of nobody")
+        row.user_id = 987_654_321  # foreign keys are checked at the commit
+        group.insert(row)
+
+    found = await commit_together(lambda g: insert("first", g), about_nobody, lambda g: insert("last", g))
+
+    assert isinstance(found[1], AuditUnavailable)
+    assert [row.request_id async for row in Issuance.objects.order_by("request_id")] == ["first", "last"]
+
+
+async def test_a_failing_step_afterwards_repeats_nothing_that_was_committed() -> None:
+    def fail() -> None:
+        raise RuntimeError("the cache is odd")
+
+    def work(group: Group) -> None:
+        insert("careless", group)
+        group.afterwards(fail)
+
+    found = await commit_together(work, lambda g: insert("other", g))
+
+    assert found[0] is None
+    assert [row.request_id async for row in Issuance.objects.order_by("request_id")] == ["careless", "other"]
+
+
+async def test_a_thread_that_cannot_start_is_tried_again_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            await group_commit.commit(lambda group: insert("lost", group))
+
+    async with asyncio.timeout(5):
+        await group_commit.commit(lambda group: insert("kept", group))
+
+
+async def test_the_thread_outlives_a_fault_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object) -> None:
+        raise RuntimeError("closing failed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(group_commit, "_carry_out", fail)
+        async with asyncio.timeout(5):
+            with pytest.raises(AuditUnavailable):
+                await group_commit.commit(lambda group: insert("lost", group))
+
+    async with asyncio.timeout(5):
+        await group_commit.commit(lambda group: insert("kept", group))
+
+
+async def test_jobs_that_come_while_it_is_stopped_are_carried_out() -> None:
+    stopping = True
+
+    def stop_again_and_again() -> None:
+        while stopping:
+            group_commit.stop_writer()
+
+    stopper = threading.Thread(target=stop_again_and_again, daemon=True)
+    stopper.start()
+    try:
+        async with asyncio.timeout(20):
+            for number in range(200):
+                await group_commit.commit(lambda group, n=number: n)
+    finally:
+        stopping = False
+    await asyncio.to_thread(stopper.join, 5)
+    assert not stopper.is_alive()
+
+
+async def test_an_error_that_no_future_takes_leaves_nobody_waiting() -> None:
+    def end(group: Group) -> None:
+        raise StopIteration
+
+    async with asyncio.timeout(5):
+        found = await commit_together(end, lambda g: insert("kept", g))
+
+    assert isinstance(found[0], RuntimeError)
+    assert [row.request_id async for row in Issuance.objects.all()] == ["kept"]
