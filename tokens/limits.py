@@ -58,6 +58,26 @@ def check_rate(group: str, *, key: str, rate: str) -> RateState:
     return state
 
 
+class RequestRates:
+    """The rates that one request was counted against: each once, however often the request's work runs."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], RateState | RateLimited] = {}
+
+    def check(self, group: str, *, key: str, rate: str) -> RateState:
+        """Do as `check_rate`, and answer as before when asked again."""
+        known = self._known.get((group, key))
+        if known is None:
+            try:
+                known = check_rate(group, key=key, rate=rate)
+            except RateLimited as exc:
+                known = exc
+            self._known[group, key] = known
+        if isinstance(known, RateLimited):
+            raise known
+        return known
+
+
 @lru_cache
 def parts_of(rate: str) -> tuple[int, int]:
     """Return how many, and the seconds of the window: 20 and 60 for `20/m`, 5 and 10 for `5/10s`."""

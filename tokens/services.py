@@ -32,7 +32,7 @@ from realtime_api.upstream import MintedSecret, create_client_secret
 from tokens import api_keys, exceptions, lookups, quotas
 from tokens.authentication import note_use
 from tokens.constants import INTENT_DEADLINE_S, SESSION_ID_CHARS
-from tokens.limits import RateState, check_rate
+from tokens.limits import RateState, RequestRates
 from tokens.models import ApiKey, Issuance, Kind
 from tokens.policy import Allowance, allowance_of, chosen_kind
 from tokens.refusals import RefusalCounter
@@ -100,6 +100,7 @@ class _Issuing:
     def __init__(self, read: Callable[[], Asked]) -> None:
         self._read = read
         self._asked: Asked | None = None
+        self._rates = RequestRates()
 
     async def run(self) -> IssuedSecret:
         try:
@@ -119,7 +120,7 @@ class _Issuing:
         try:
             if asked.refusal is not None:
                 raise asked.refusal
-            admitted = _admit(asked)
+            admitted = _admit(asked, self._rates)
         except CodedError as exc:
             record_refusal(group, asked=asked, error=exc)
             return exc
@@ -158,18 +159,18 @@ async def _ask_upstream(admitted: Admitted) -> IssuedSecret:
     return IssuedSecret(minted.value, issuance, minted.session, admitted.rate)
 
 
-def _admit(asked: Asked) -> Admitted:
+def _admit(asked: Asked, rates: RequestRates) -> Admitted:
     """Decide about a wish. Raises IssueError."""
     requester, wish = asked.requester, asked.wish
-    check_rate("issue-burst", key=requester.rate_key, rate=settings.ISSUE_BURST_RATE)
+    rates.check("issue-burst", key=requester.rate_key, rate=settings.ISSUE_BURST_RATE)
     user = requester.user
     if user is None:
-        check_rate("issue", key=requester.rate_key, rate=settings.ISSUE_RATE)
+        rates.check("issue", key=requester.rate_key, rate=settings.ISSUE_RATE)
         raise exceptions.NotAuthenticated()
     allowance = allowance_of(user, requester.api_key, requester.mark)
-    rate = check_rate("issue", key=requester.rate_key, rate=allowance.issue_rate)
+    rate = rates.check("issue", key=requester.rate_key, rate=allowance.issue_rate)
     if requester.api_key is not None and allowance.key_issue_rate:
-        rate = min(rate, check_rate("issue-key", key=requester.actor, rate=allowance.key_issue_rate), key=_left)
+        rate = min(rate, rates.check("issue-key", key=requester.actor, rate=allowance.key_issue_rate), key=_left)
     if not settings.UPSTREAM_API_KEY:
         raise exceptions.NotConfigured()
     allowance.check_network(requester.ip)
