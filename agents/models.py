@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
 
 from realtime_api.session import VOICES, SessionConfig, TurnDetection, build_session_config
 
@@ -29,8 +29,10 @@ class Configuration(models.Model):
 
 class AgentQuerySet(models.QuerySet["Agent"]):
     def update(self, **kwargs: Any) -> int:
-        Configuration.note_change()
-        return super().update(**kwargs)
+        with transaction.atomic():  # else the new mark could be seen, and kept, with the old rows
+            changed = super().update(**kwargs)
+            Configuration.note_change()
+        return changed
 
     def offered(self) -> "AgentQuerySet":
         """Return the agents that people may talk to, the default one first."""
@@ -59,6 +61,10 @@ class Agent(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        with transaction.atomic():  # the change and its mark, both or neither
+            super().save(*args, **kwargs)
 
 
 class AgentVersion(models.Model):

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -128,8 +128,10 @@ class ApiKey(models.Model):
 
 class PolicyQuerySet(models.QuerySet["Policy"]):
     def update(self, **kwargs: Any) -> int:
-        Configuration.note_change()
-        return super().update(**kwargs)
+        with transaction.atomic():  # else the new mark could be seen, and kept, with the old rows
+            changed = super().update(**kwargs)
+            Configuration.note_change()
+        return changed
 
     def for_user(self, user: User, api_key: ApiKey | None) -> "PolicyQuerySet":
         """Return the policies that concern a user, in no order: of the key, the user, their groups, everybody."""
@@ -207,6 +209,10 @@ class Policy(models.Model):
         if self.user:
             return f"User {self.user}"
         return f"Group {self.group}" if self.group else "Everybody"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        with transaction.atomic():  # the change and its mark, both or neither
+            super().save(*args, **kwargs)
 
     @property
     def precedence(self) -> tuple[int, int, int]:

@@ -5,7 +5,8 @@ from functools import partial
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.db import connection
+from django.db import OperationalError, connection
+from django.db.models import QuerySet
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
@@ -153,3 +154,40 @@ def test_without_a_mark_nothing_is_kept(assistant: Agent) -> None:
         lookups.first_agent(None)
 
     assert len(queries) == 1
+
+
+def lose_the_mark(*args: object, **kwargs: object) -> None:
+    raise OperationalError("server closed the connection unexpectedly")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("change", [make_policy, update_policies, save_policy])
+def test_a_change_and_its_mark_are_written_both_or_neither(
+    alice: User, change: Callable[[User], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if change is not make_policy:
+        Policy.objects.create(user=alice, max_ttl_s=55)
+    before = list(Policy.objects.values())
+    monkeypatch.setattr(QuerySet, "update_or_create", lose_the_mark)  # what writes the mark
+
+    with pytest.raises(OperationalError):
+        change(alice)
+
+    assert list(Policy.objects.values()) == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_new_mark_is_seen_before_the_change_that_it_stands_for(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    Policy.objects.create(user=alice, max_ttl_s=55)
+    is_together: list[bool] = []
+    note_change = Configuration.note_change.__func__  # type: ignore[attr-defined]
+
+    def watched(cls: type[Configuration], /, **of_signal: object) -> None:
+        is_together.append(connection.in_atomic_block)
+        note_change(cls, **of_signal)
+
+    monkeypatch.setattr(Configuration, "note_change", classmethod(watched))
+
+    Policy.objects.update(max_ttl_s=TTL_S)
+
+    assert is_together == [True]
