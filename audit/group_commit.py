@@ -27,6 +27,7 @@ from audit.rows import insert_rows, insert_values, update_rows
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 MAX_GROUP: Final = 64
+DEADLOCK: Final = "40P01"  # PostgreSQL's code
 GATHER_STEP_S: Final = 0.0004
 GATHER_STEPS: Final = 4
 
@@ -249,7 +250,8 @@ def _carry_out(jobs: list[_Job]) -> None:
     error = _try(jobs)
     if isinstance(error, OperationalError | InterfaceError) and kept is not None and _is_dead(kept):
         error = _try(jobs)  # it died while nobody used it; this is another
-    if isinstance(error, OperationalError | InterfaceError | _CommitFailed):  # the database's fault, and so everybody's
+    is_databases = isinstance(error, OperationalError | InterfaceError | _CommitFailed)
+    if is_databases and not _is_deadlock(error):  # the database's fault, and so everybody's
         logger.error("the record could not be written, for %d requests", len(jobs), exc_info=error)
         for job in jobs:
             job.error = error
@@ -270,6 +272,11 @@ def _try(jobs: list[_Job]) -> BaseException | None:
     for job, result in zip(jobs, results, strict=True):
         job.result = result
     return None
+
+
+def _is_deadlock(error: BaseException | None) -> bool:
+    """Tell whether PostgreSQL undid a group because another process' waited for it; alone its works get through."""
+    return getattr(error.__cause__ if error else None, "sqlstate", None) == DEADLOCK
 
 
 def _is_dead(kept: object) -> bool:

@@ -287,3 +287,24 @@ async def test_an_error_that_no_future_takes_leaves_nobody_waiting() -> None:
 
     assert isinstance(found[0], RuntimeError)
     assert [row.request_id async for row in Issuance.objects.all()] == ["kept"]
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+async def test_a_group_that_met_another_in_a_deadlock_is_carried_out_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, sizes = group_commit.Group.write, list[int]()
+
+    def deadlock_once(group: Group) -> None:
+        sizes.append(1)
+        if len(sizes) == 1:
+            with connection.cursor() as cursor:
+                cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$")
+        real(group)
+
+    await group_commit.commit(lambda group: None)
+    monkeypatch.setattr(group_commit.Group, "write", deadlock_once)
+
+    await group_commit.commit(lambda group: insert("kept", group))
+
+    assert await Issuance.objects.acount() == 1
