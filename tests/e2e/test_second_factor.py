@@ -119,14 +119,18 @@ def test_a_passkey_confirms_who_one_is_is_renamed_and_removed(page: Page) -> Non
     page.get_by_role("link", name="Security").click()
 
     page.get_by_role("link", name="Rename Old name").click()
+    expect(page.get_by_role("link", name="Use a passkey")).to_be_visible()
     assert_fine_in_every_dress(page)
     page.get_by_role("link", name="Use a passkey").click()
+    expect(page.get_by_role("button", name="Use a passkey")).to_be_visible()
     assert_fine_in_every_dress(page)
     page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_label("Name", exact=True)).to_be_visible()
     assert_fine_in_every_dress(page)
     page.get_by_label("Name", exact=True).fill("New name")
     page.get_by_role("button", name="Rename").click()
     page.get_by_role("link", name="Remove New name").click()
+    expect(page.get_by_role("button", name="Remove the passkey")).to_be_visible()
     assert_fine_in_every_dress(page)
     page.get_by_role("button", name="Remove the passkey").click()
 
