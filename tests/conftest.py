@@ -23,6 +23,7 @@ from agents.models import Agent, AgentVersion
 from audit import group_commit
 from audit.group_commit import Work
 from tests.api_docs.conformance import check_answer
+from tokens.cache_pause import ask_again
 from usage.models import Price
 from voiceagent.upstream import close_upstream_http
 
@@ -74,6 +75,7 @@ def every_answer_is_as_described(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def empty_cache() -> None:
     cache.clear()
+    ask_again()
 
 
 def make_user(name: str, *, is_staff: bool = False) -> User:

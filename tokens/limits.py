@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django_ratelimit.core import get_usage
 from redis.exceptions import RedisError
 
+from tokens.cache_pause import asking_cache
 from tokens.exceptions import LimitsUnavailable, RateLimited
 
 NO_REQUEST: Final = HttpRequest()  # the package hands it on to the function that makes the key
@@ -40,9 +41,10 @@ def check_rate(group: str, *, key: str, rate: str) -> RateState:
     authentication and answers 403.
     """
     try:
-        usage = get_usage(
-            NO_REQUEST, group=group, key=lambda _group, _request: key, rate=parts_of(rate), increment=True
-        )
+        with asking_cache():
+            usage = get_usage(
+                NO_REQUEST, group=group, key=lambda _group, _request: key, rate=parts_of(rate), increment=True
+            )
     except (RedisError, OSError) as exc:
         raise LimitsUnavailable(retry_after_ms=1000) from exc
     assert usage is not None  # it is None only while limits are switched off, which no setting does

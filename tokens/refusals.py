@@ -6,6 +6,7 @@ from typing import Final
 from django.core.cache import cache
 from redis.exceptions import RedisError
 
+from tokens.cache_pause import asking_cache
 from tokens.constants import REFUSALS_KEPT_APART
 
 logger = logging.getLogger(__name__)
@@ -21,23 +22,26 @@ class RefusalCounter:
     def count(self) -> int:
         """Count one refusal; return how many there were beyond those that are kept apart, 0 for one of these."""
         try:
-            if cache.add(self._name, 1, WINDOW_S):
-                return 0
-            return max(0, int(cache.incr(self._name)) - REFUSALS_KEPT_APART)
+            with asking_cache():
+                if cache.add(self._name, 1, WINDOW_S):
+                    return 0
+                return max(0, int(cache.incr(self._name)) - REFUSALS_KEPT_APART)
         except (RedisError, OSError, ValueError):  # ValueError: the minute ended just now
             return 0
 
     def remember_row(self, pk: int) -> None:
         """Keep which row stands for those that follow."""
         try:
-            cache.set(f"{self._name}:row", pk, WINDOW_S)
+            with asking_cache():
+                cache.set(f"{self._name}:row", pk, WINDOW_S)
         except (RedisError, OSError):
             logger.warning("the cache does not answer: every refusal is kept apart")
 
     def row(self) -> int | None:
         """Return the row that was remembered last, if the cache still has it."""
         try:
-            pk: int | None = cache.get(f"{self._name}:row")
+            with asking_cache():
+                pk: int | None = cache.get(f"{self._name}:row")
         except (RedisError, OSError):
             return None
         return pk
