@@ -112,13 +112,15 @@ CASES = [
     Case("GET", "/api/docs/", 200),
     Case("GET", "/api/docs/", 302, by="nobody"),
 ]  # fmt: skip
+FAR = 1_000_000
 SCOPES = {"key": ["mint", "read", "control"], "reading key": ["read"], "minting key": ["mint"]}
 
 
 @pytest.fixture
 def things(alice: User, assistant: Agent, answer_sdp: str) -> None:
     """What the cases name by number: a secret of Alice's, and a call that is on."""
-    Issuance.objects.create(pk=1, user=alice, username="alice", status="issued", requested_at="2026-01-01T00:00:00Z")
+    # Far from where the database itself begins to number, which PostgreSQL does not move on for it.
+    Issuance.objects.create(pk=FAR, user=alice, username="alice", status="issued", requested_at="2026-01-01T00:00:00Z")
     Call.objects.create(
         upstream_id="rtc_1", user=alice, username="alice", state=Call.State.LIVE, request_id="req_tests",
         requested_at="2026-01-01T00:00:00Z", deadline_at="2030-01-01T00:00:00Z",
@@ -133,6 +135,7 @@ def test_an_answer_is_as_described(
     headers, body = dict(case.headers), case.body
     own_key = make_key()
     path = case.path.replace("/api/keys/1", f"/api/keys/{own_key.key.pk}")
+    path = path.replace("/api/issuances/1/", f"/api/issuances/{FAR}/")
     client = alices_client if case.by == "session" else Client()
     if case.by in SCOPES:
         headers["authorization"] = f"Bearer {make_key(scopes=SCOPES[case.by]).value}"
