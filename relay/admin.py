@@ -8,12 +8,12 @@ from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from agents.models import Agent
+from agents.list_filters import AgentFilter, DaysFilter, UserFilter
 from relay.models import Call, CallQuerySet
 from relay.services import end_call
 from usage.money import dollars
 from voiceagent.admin_words import badge, link_to, time_of, two_lines
-from voiceagent.list_filters import DateRangeFilter, LinkedFilter, SelectFilter, ValueFilter
+from voiceagent.list_filters import SelectFilter, ValueFilter
 from voiceagent.name_search import of_user_named
 from voiceagent.read_only_admin import EvidenceAdmin
 
@@ -24,10 +24,6 @@ STATE_BADGES: Final[dict[str, str]] = {
     Call.State.FAILED: "bad",
     Call.State.UNKNOWN: "warn",
 }
-
-
-class DaysFilter(DateRangeFilter):
-    field = "requested_at"
 
 
 class StateFilter(ValueFilter):
@@ -42,19 +38,6 @@ class EndReasonFilter(SelectFilter):
 
     def values(self) -> Iterable[tuple[str, str]]:
         return Call.EndReason.choices
-
-
-class AgentFilter(SelectFilter):
-    title, parameters, field = "agent", ("agent",), "agent"
-
-    def values(self) -> Iterable[tuple[str, str]]:
-        if not hasattr(self, "_agents"):
-            self._agents = list(Agent.objects.order_by("slug").values_list("slug", "name"))
-        return self._agents
-
-
-class UserFilter(LinkedFilter):
-    title, parameters, field = "user", ("user",), "username"
 
 
 @admin.register(Call)

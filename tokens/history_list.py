@@ -9,13 +9,13 @@ from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import QuerySet
 from django.http import QueryDict
 
-from agents.models import Agent
+from agents.list_filters import AgentFilter, DaysFilter, UserFilter
 from realtime_api import client_secrets
 from realtime_api.masking import mask_secrets
 from tokens import api_keys
 from tokens.models import ApiKey, Issuance, Kind
 from voiceagent.errors import catalogue
-from voiceagent.list_filters import DateRangeFilter, LinkedFilter, SelectFilter, ValueFilter
+from voiceagent.list_filters import LinkedFilter, SelectFilter, ValueFilter
 from voiceagent.name_search import of_user_named
 
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -25,10 +25,6 @@ SEARCH_HELP: Final = (
     "A request id, a call's id, an address, a digest or a key's start (vak_…) as a whole; …9f3a for a secret's last"
     " characters; or the start of a user's name. Never a secret itself: that is looked up under “Whose is it?”."
 )
-
-
-class DaysFilter(DateRangeFilter):
-    field = "requested_at"
 
 
 class StatusFilter(ValueFilter):
@@ -45,15 +41,6 @@ class KindFilter(ValueFilter):
         return Kind.choices
 
 
-class AgentFilter(SelectFilter):
-    title, parameters, field = "agent", ("agent",), "agent"
-
-    def values(self) -> Iterable[tuple[str, str]]:
-        if not hasattr(self, "_agents"):
-            self._agents = list(Agent.objects.order_by("slug").values_list("slug", "name"))
-        return self._agents
-
-
 class CodeFilter(SelectFilter):
     """The catalogue's codes are offered; one of the upstream's own can still be named in the address."""
 
@@ -65,10 +52,6 @@ class CodeFilter(SelectFilter):
     def matching(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         # The second condition is the index's own, which SQLite must see to use it.
         return queryset.filter(error_code=value).exclude(error_code="")
-
-
-class UserFilter(LinkedFilter):
-    title, parameters, field = "user", ("user",), "username"
 
 
 class KeyFilter(LinkedFilter):
