@@ -5,6 +5,7 @@ No users, limits, policies or records. `python bench/floor.py PORT UPSTREAM_PORT
 
 import asyncio
 import sys
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import cast
 
@@ -12,7 +13,7 @@ HEAD_END = b"\r\n\r\n"
 HEALTHY = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-class Exchange(asyncio.Protocol):
+class Exchange(asyncio.Protocol, ABC):
     """Whole HTTP messages with a Content-Length, one after another, on one connection."""
 
     transport: asyncio.Transport
@@ -35,8 +36,9 @@ class Exchange(asyncio.Protocol):
             message, self._read = self._read[:end], self._read[end:]
             self.received(message)
 
+    @abstractmethod
     def received(self, message: bytes) -> None:
-        raise NotImplementedError
+        """Take one whole message, head and body."""
 
 
 class ToUpstream(Exchange):

@@ -1,6 +1,7 @@
 """Filters of long lists: by days, by one value out of a closed list, by a value that a link names. None counts."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
@@ -24,7 +25,7 @@ class Chip:
     remove_query: str
 
 
-class EvidenceFilter(ListFilter):
+class EvidenceFilter(ListFilter, ABC):
     """Base of our filters: takes its parameters out of the address, says what it did, and how to undo it."""
 
     parameters: ClassVar[tuple[str, ...]]
@@ -55,9 +56,9 @@ class EvidenceFilter(ListFilter):
         """Return what the address says for a parameter; empty when it says nothing."""
         return str(self.used_parameters.get(name, ""))
 
+    @abstractmethod
     def words(self) -> str:
         """Return what is filtered by, for people."""
-        raise NotImplementedError
 
 
 class ValueFilter(EvidenceFilter):
@@ -65,9 +66,9 @@ class ValueFilter(EvidenceFilter):
 
     field: ClassVar[str]
 
+    @abstractmethod
     def values(self) -> Iterable[tuple[str, str]]:
         """Return the values to choose from, each with its words. A value of the address need not be among them."""
-        raise NotImplementedError
 
     @property
     def value(self) -> str | None:
