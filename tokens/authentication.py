@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -47,7 +47,7 @@ def identify(request: HttpRequest) -> Requester:
 def session_user(request: HttpRequest) -> tuple[User | None, int | None]:
     """Return the user of the session cookie, as Django's `get_user` does by other means, and the configuration's mark.
 
-    A session that this does not verify is left to Django, which knows the fallback keys and ends a stolen session.
+    A session whose password has changed since is nobody's here; Django ends it when its browser opens a page.
     """
     session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
     stored = lookups.session_data(session_key) if session_key else None
@@ -59,12 +59,8 @@ def session_user(request: HttpRequest) -> tuple[User | None, int | None]:
     found = lookups.user(int(content[SESSION_KEY]))
     if found is None or not found[0].is_active:
         return None, None
-    if constant_time_compare(content.get(HASH_SESSION_KEY, ""), found[0].get_session_auth_hash()):
-        return found
-    if not hasattr(request, "session"):
-        request.session = SessionStore(session_key)
-    user = get_user(request)
-    return user if isinstance(user, User) else None, found[1]
+    is_verified = constant_time_compare(content.get(HASH_SESSION_KEY, ""), found[0].get_session_auth_hash())
+    return found if is_verified else (None, None)
 
 
 @lru_cache(maxsize=4096)
