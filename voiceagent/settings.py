@@ -153,6 +153,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": 5,  # longer than any writer of ours holds the lock; then the answer is 503
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
+else:
+    # As long as SQLite waits: a row that somebody else holds ends as 503, instead of holding up all who come after.
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("options", "-c lock_timeout=5s")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = read.url("REDIS_URL", "", schemes=("redis", "rediss", "unix"))
 if REDIS_URL:
