@@ -5,8 +5,8 @@ would have answered by itself (another method, plain http where https is asked f
 be kept) goes on to Django with its body untouched. The views are in the URLconf all the same, and answer alike.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from io import BytesIO
 from typing import Final
 
@@ -17,13 +17,13 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
+from django.utils.log import log_response
 
 from realtime_api.errors import CodedError
 from voiceagent.body_limit import App, Message, Receive, Scope, Send
 from voiceagent.errors import error_response
 from voiceagent.middleware import coded, has_readable_cookies, identify_request
 
-logger = logging.getLogger(__name__)
 View = Callable[[HttpRequest], Awaitable[HttpResponse]]
 # Middleware that only adds fields to an answer, the same ones to each.
 HEADER_MIDDLEWARE: Final = (XFrameOptionsMiddleware, CSPMiddleware, SecurityMiddleware)
@@ -44,8 +44,8 @@ class DirectMount:
         raw_body = await _read_body(receive)
         if raw_body is None:
             return None  # the client left before it had said everything
-        request = ASGIRequest(scope, BytesIO(raw_body))
-        if not _is_plain(request):
+        request = _plain_request(scope, raw_body)
+        if request is None:
             return await self.app(scope, _again(raw_body, receive), send)
         request_id = identify_request(request)
         response = await _answer(request, view)
@@ -58,14 +58,15 @@ class DirectMount:
         return None
 
 
-def _is_plain(request: ASGIRequest) -> bool:
-    if settings.SECURE_SSL_REDIRECT and not request.is_secure():
-        return False
+def _plain_request(scope: Scope, raw_body: bytes) -> ASGIRequest | None:
+    """Return Django's form of a request that no middleware would answer by itself; None for any other."""
     try:
+        request = ASGIRequest(scope, BytesIO(raw_body))
         request.get_host()
-    except DisallowedHost:
-        return False
-    return has_readable_cookies(request)
+    except (DisallowedHost, UnicodeDecodeError):
+        return None
+    must_redirect = settings.SECURE_SSL_REDIRECT and not request.is_secure()
+    return request if not must_redirect and has_readable_cookies(request) else None
 
 
 async def _answer(request: HttpRequest, view: View) -> HttpResponse:
@@ -73,21 +74,24 @@ async def _answer(request: HttpRequest, view: View) -> HttpResponse:
         return await view(request)
     except Exception as exc:
         error = coded(exc)
-        if error is None:
-            logger.exception("%s failed", request.path)
-            error = CodedError()
-        return error_response(request, error)
+        response = error_response(request, error or CodedError())
+        if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            unexpected = None if error else exc  # only this one needs its traceback
+            log_response(
+                "%s: %s", response.reason_phrase, request.path, response=response, request=request, exception=unexpected
+            )
+        return response
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
-        body += bytes(message.get("body", b""))
+        body += message.get("body", b"")
         if not message.get("more_body"):
-            return body
+            return bytes(body)
 
 
 def _again(raw_body: bytes, receive: Receive) -> Receive:

@@ -35,7 +35,9 @@ class Answer:
         return {name: value for name, value in self.headers.items() if name not in OF_ONE_REQUEST}
 
 
-async def ask(app: App, *parts: bytes, path: str = URL, method: str = "POST", **headers: str) -> Answer:
+async def ask(
+    app: App, *parts: bytes, path: str = URL, method: str = "POST", query: bytes = b"", **headers: str
+) -> Answer:
     """Send one request to an ASGI application, its body in parts."""
     sent: list[Message] = []
     waiting = [
@@ -44,7 +46,7 @@ async def ask(app: App, *parts: bytes, path: str = URL, method: str = "POST", **
     all_headers = {"host": "testserver", "content-type": "application/json"} | headers
     scope: Scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
-        "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
+        "path": path, "raw_path": path.encode(), "query_string": query, "root_path": "",
         "headers": [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in all_headers.items()],
         "client": ("127.0.0.1", 5000), "server": ("testserver", 80),
     }  # fmt: skip
@@ -158,6 +160,18 @@ async def test_what_is_not_plain_is_left_to_django(key: str, headers: dict[str, 
     assert not await Issuance.objects.filter(status="issued").aexists()
 
 
+async def test_a_query_that_is_no_text_is_left_to_django() -> None:
+    left: list[bytes] = []
+
+    async def django(scope: Scope, receive: Receive, send: Send) -> None:
+        left.append((await receive())["body"])
+        await send({"type": "http.response.start", "status": 400, "headers": []})
+
+    answer = await ask(DirectMount(django, asgi.HOT_VIEWS), b"{}", query=b"\xff")
+
+    assert (answer.status, left) == (400, [b"{}"])
+
+
 async def test_plain_http_is_left_to_django_where_https_is_asked_for(settings: Settings) -> None:
     settings.SECURE_SSL_REDIRECT = True
     left: list[bytes] = []
@@ -211,6 +225,16 @@ async def test_a_failure_that_nobody_expected_is_an_answer_and_a_log_line(
     assert (direct.status, json.loads(direct.body)["code"]) == (500, "internal_error")
     assert b"vak_" not in direct.body
     assert any(record.levelname == "ERROR" and URL in record.getMessage() for record in caplog.records)
+
+
+async def test_an_upstream_that_is_away_leaves_a_line_as_on_django_s_way(
+    key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for answer in await both(b'{"kind": "direct"}', authorization=f"Bearer {key}"):
+        assert answer.status == 503
+
+    lines = [record.getMessage() for record in caplog.records if record.name == "django.request"]
+    assert lines == [f"Service Unavailable: {URL}"] * 2
 
 
 async def test_issuing_through_the_mount_commits_before_it_answers(key: str) -> None:
