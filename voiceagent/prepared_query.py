@@ -13,8 +13,8 @@ MAX_KNOWN: Final = 10_000
 class PreparedQuery:
     """A queryset of `values_list`, compiled at its first run, that takes other parameters at each run.
 
-    build: returns the queryset for the samples. samples: for each parameter a value of its type that occurs once
-    among all parameters of the SQL, by which its places are found.
+    build: returns the queryset for the samples. samples: for each parameter a value of its type that no constant of
+    the query has, by which its places in the SQL are found. Raises TypeError for a sample that is found nowhere.
     """
 
     def __init__(self, build: Callable[..., "models.QuerySet[Any, Any]"], **samples: Any) -> None:
