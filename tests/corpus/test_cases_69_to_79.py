@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -32,6 +31,7 @@ from audit.models import AuditEvent
 from realtime_api import client_secrets
 from tests.conftest import FakeUpstream
 from tests.corpus.asking import URL, code, kept, post, recorded
+from tests.e2e.site import start_processes
 from tests.tokens.conftest import MakeKey
 from tokens import services
 from tokens.models import Issuance, Policy, QuotaCounter
@@ -131,29 +131,6 @@ def lose_halfway(*args: object) -> None:
     raise OperationalError("server closed the connection unexpectedly")
 
 
-@contextmanager
-def server_process(**settings: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Run the application as in production, with a database of its own; yields it and its port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "voiceagent.asgi:application", "--port", str(port)]
-    process = subprocess.Popen([*command, "--log-level", "critical"], cwd=ROOT, env=os.environ | settings)
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.05)
-        yield process, port
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(20)
-
-
 def run_manage(settings: dict[str, str], *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "manage.py", *arguments],
@@ -183,15 +160,10 @@ print(close_orphans(timezone.now() + timedelta(seconds=60)))
 
 
 def test_case_71_kill_9_between_intent_and_outcome(tmp_path: Path) -> None:
-    file = tmp_path / "db.sqlite3"
     asked = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        settings = {
-            "DATABASE_URL": f"sqlite:///{file}",
-            "REDIS_URL": "",
-            "ENGINE_PORT": str(listener.getsockname()[1]),
-        }
-        run_manage(settings, "migrate", "-v0")
+        site = start_processes(tmp_path, ("web",), ENGINE_PORT=str(listener.getsockname()[1]))
+        settings = {"DATABASE_URL": f"sqlite:///{site.database}", "REDIS_URL": "", "SECRET_KEY": "end-to-end"}
         key = run_manage(settings, "shell", "-v0", "-c", MAKE_KEY).strip()
 
         def hold() -> None:
@@ -203,19 +175,15 @@ def test_case_71_kill_9_between_intent_and_outcome(tmp_path: Path) -> None:
 
         holding = threading.Thread(target=hold)
         holding.start()
-        with (
-            server_process(**settings) as (process, port),
-            socket.create_connection(("127.0.0.1", port)) as caller,
-        ):
+        with socket.create_connection(("127.0.0.1", int(site.url.rpartition(":")[2]))) as caller:
             request = f"POST {URL} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
             caller.sendall(f"{request}Content-Length: 0\r\n\r\n".encode())
             assert asked.wait(30)
-            process.send_signal(signal.SIGKILL)
-            process.wait(20)
+            site.kill("web")
         holding.join(20)
 
     def rows(sql: str) -> list[tuple[object, ...]]:
-        with closing(sqlite3.connect(file)) as database:
+        with closing(sqlite3.connect(site.database)) as database:
             return database.execute(sql).fetchall()
 
     assert rows("SELECT status FROM tokens_issuance") == [("requested",)]
