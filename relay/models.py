@@ -81,6 +81,7 @@ class Call(models.Model):
     state = models.CharField(max_length=10, choices=State)
     error_code = models.CharField(max_length=64, blank=True)
     upstream_request_id = models.CharField(max_length=128, blank=True)
+    upstream_data = models.TextField("what the upstream said", max_length=2000, blank=True)  # of a failure, masked
     requested_at = models.DateTimeField()
     deadline_at = models.DateTimeField(null=True)  # when the policy's longest call is over
     started_at = models.DateTimeField(null=True)

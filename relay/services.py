@@ -32,6 +32,7 @@ from tokens.quotas import reserve_call
 from tokens.refusals import RefusalCounter
 from tokens.requester import Requester
 from tokens.services import secret_digest
+from voiceagent.log_lines import storable
 from voiceagent.upstream import configured_upstream, safety_identifier, upstream_http
 
 logger = logging.getLogger(__name__)
@@ -237,8 +238,10 @@ def record_failure(call: Call, *, error: CodedError) -> None:
     is_unknown = isinstance(error, UpstreamError) and error.fate_unknown
     call.state = Call.State.UNKNOWN if is_unknown else Call.State.FAILED
     call.error_code, call.ended_at = error.code, timezone.now()
+    if isinstance(error, UpstreamError):
+        call.upstream_data = storable(error.upstream_data)
     with durable_record():
-        call.save(update_fields=["state", "error_code", "ended_at"])
+        call.save(update_fields=["state", "error_code", "upstream_data", "ended_at"])
         settle(call)
         _record(Action.CALL_FAILED, call, code=error.code, upstream_status=error.upstream_status)
 

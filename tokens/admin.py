@@ -79,6 +79,7 @@ class IssuanceAdmin(EvidenceAdmin):
                     "call_and_cost",
                     "upstream_status",
                     "upstream_request_id",
+                    "upstream_data",
                     "repeats",
                 ]
             },

@@ -298,6 +298,7 @@ class Issuance(models.Model):
     error_code = models.CharField(max_length=64, blank=True)
     upstream_status = models.PositiveSmallIntegerField(null=True)
     upstream_request_id = models.CharField(max_length=128, blank=True)
+    upstream_data = models.TextField("what the upstream said", max_length=2000, blank=True)  # of a failure, masked
     session = models.JSONField(null=True)  # as asked for by a caller who may; None: the agent version's own
     idempotency_digest = models.CharField(max_length=64, null=True)
     body_digest = models.CharField(max_length=64, blank=True)

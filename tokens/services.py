@@ -38,6 +38,7 @@ from tokens.policy import Allowance, allowance_of, chosen_kind
 from tokens.refusals import RefusalCounter
 from tokens.requester import Requester
 from tokens.wishes import Wish
+from voiceagent.log_lines import storable
 from voiceagent.upstream import configured_upstream, safety_identifier, upstream_http
 
 NOTHING_ASKED: Final = Wish()
@@ -236,7 +237,7 @@ def _write_intent(group: Group, admitted: Admitted) -> None:
 _OUTCOME: Final = (
     "status", "secret_digest", "secret_hint", "decided_at", "expires_at", "upstream_request_id", "session_id",
 )  # fmt: skip
-_FAILURE: Final = ("status", "error_code", "upstream_status", "decided_at", "idempotency_digest")
+_FAILURE: Final = ("status", "error_code", "upstream_status", "upstream_data", "decided_at", "idempotency_digest")
 
 
 def _write_outcome(group: Group, issuance: Issuance, minted: MintedSecret) -> None:
@@ -265,6 +266,7 @@ def _write_failure(group: Group, admitted: Admitted, error: UpstreamError) -> No
     issuance = admitted.issuance
     issuance.status = Issuance.Status.UNKNOWN if error.fate_unknown else Issuance.Status.FAILED
     issuance.error_code, issuance.upstream_status = error.code, error.upstream_status
+    issuance.upstream_data = storable(error.upstream_data)
     issuance.decided_at = timezone.now()
     if not error.fate_unknown:
         issuance.idempotency_digest = None

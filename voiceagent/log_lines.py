@@ -24,6 +24,11 @@ def mask(text: str) -> str:
     return mask_keys(text)
 
 
+def storable(foreign_text: str) -> str:
+    """Return what another server said as history may keep it: without our secrets, and without NUL."""
+    return mask(foreign_text).replace("\0", "")
+
+
 def own_secrets() -> tuple[str, ...]:
     """Return the secrets that the settings hold, the longest first, so that none hides a part of another."""
     return _own_secrets(

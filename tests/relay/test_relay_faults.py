@@ -256,3 +256,14 @@ async def test_an_id_that_is_none_is_not_found(alices_page: AsyncClient, call_id
 def test_the_upstream_can_tell_users_apart_and_nothing_more() -> None:
     assert safety_identifier(1) == safety_identifier(1) != safety_identifier(2)
     assert len(safety_identifier(1)) == 64
+
+
+async def test_what_the_upstream_said_of_a_call_is_kept(
+    alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str
+) -> None:
+    upstream.answer = web.Response(status=503, text="Out of lines, says sk-abcdef123456.")
+
+    response = await offer(alices_page, await issue(alices_page), offer_sdp)
+
+    assert response.status_code == 502
+    assert (await Call.objects.aget()).upstream_data == "Out of lines, says [removed]"

@@ -1,5 +1,6 @@
 """Direct secrets: minted upstream, recorded here, good at our relay once."""
 
+import json
 from typing import Any
 
 import pytest
@@ -162,3 +163,16 @@ async def test_an_upstream_that_is_not_there_is_told_with_what_to_do(program: Pr
 
     assert (status, body["code"]) == (503, "openai_api_unavailable")
     assert (await Issuance.objects.aget()).status == "failed"
+
+
+async def test_what_the_upstream_said_is_kept_without_any_secret(
+    program: Program, upstream: FakeUpstream, settings: Settings
+) -> None:
+    said = f"Key {settings.UPSTREAM_API_KEY} of org-abcdef123 is over its limit.\0"
+    upstream.mint_answer = web.Response(status=503, text=said)
+
+    _, answer = await issue(program)
+
+    row = await Issuance.objects.aget()
+    assert row.upstream_data == "Key [removed] of [removed] is over its limit."
+    assert "limit" not in json.dumps(answer)
