@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -67,7 +68,7 @@ async def ask(
 MOUNTED = DirectMount(asgi.django_application, asgi.HOT_VIEWS)
 
 
-async def both(*parts: bytes, **headers: str) -> tuple[Answer, Answer]:
+async def both(*parts: bytes, **headers: Any) -> tuple[Answer, Answer]:
     return await ask(MOUNTED, *parts, **headers), await ask(asgi.django_application, *parts, **headers)
 
 
