@@ -11,6 +11,7 @@ from aiohttp import web
 
 from engine.calls import CallRegistry
 from engine.chat_responder import ChatResponder
+from engine.faults import Faults
 from engine.ice import offer_addresses
 from engine.model_files import ModelFilesError
 from engine.responder import ScriptedResponder
@@ -57,8 +58,10 @@ async def serve(settings: Settings) -> None:
     offer_addresses()
     speech = await asyncio.to_thread(Speech.load)
     responder = ChatResponder(settings.chat) if settings.chat else ScriptedResponder()
-    calls = CallRegistry(speech, responder, settings.max_calls)
-    app = Server(settings.api_key, speech, calls).build_app()
+    faults = Faults()
+    faults.set(settings.faults or {})
+    calls = CallRegistry(speech, responder, settings.max_calls, settings.session_life_s, faults)
+    app = Server(settings.api_key, speech, calls, None if settings.faults is None else faults).build_app()
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     try:

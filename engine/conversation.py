@@ -41,10 +41,16 @@ EVENTS_PER_S, EVENTS_BURST = 100.0, 1000.0
 AUDIO_MS_PER_S, AUDIO_BURST_MS = 2000.0, 30_000.0
 
 
-class Transport(Protocol):
-    """What carries a conversation: a WebRTC peer, or later a WebSocket."""
+class Listener(Protocol):
+    """Somebody who is sent a conversation's events and may send some: its own transport, or a sideband."""
 
     def send_event(self, event: Json) -> None: ...
+
+    def close_soon(self, reason: str) -> None: ...
+
+
+class Transport(Listener, Protocol):
+    """What carries a conversation and its sound: a WebRTC peer or a WebSocket."""
 
     def play(self, response_id: str, samples: Samples) -> None:
         """Queue 24 kHz speech."""
@@ -55,8 +61,6 @@ class Transport(Protocol):
     def clear_playback(self) -> None: ...
 
     def hold_playback(self, is_held: bool) -> None: ...
-
-    def close_soon(self, reason: str) -> None: ...
 
 
 class Conversation:
@@ -72,25 +76,42 @@ class Conversation:
         self._events_left = Allowance(EVENTS_PER_S, EVENTS_BURST, time.monotonic())
         self._audio_left = Allowance(AUDIO_MS_PER_S, AUDIO_BURST_MS, time.monotonic())
         self._jobs: dict[str, asyncio.Task[None]] = {}
+        self._splitter_rate_hz = 0
+        self._listeners: list[Listener] = [transport]
         self._is_closed = False
 
     def open(self) -> None:
         """Begin: the client's channel is open."""
-        self._run(self._session.opened())
+        self._greet(self._transport)
         self._start("clock", self._keep_time())
 
-    def receive(self, message: str) -> None:
-        """Take a client event as text."""
+    def attach(self, listener: Listener) -> None:
+        """Let one more take part, from now on; it is greeted with the session as it is."""
+        self._listeners.append(listener)
+        self._greet(listener)
+
+    def detach(self, listener: Listener) -> None:
+        """Go on without a listener."""
+        self._listeners.remove(listener)
+
+    def _greet(self, listener: Listener) -> None:
+        for effect in self._session.opened():
+            if isinstance(effect, Send):
+                listener.send_event(effect.event)
+
+    def receive(self, message: str, sender: Listener | None = None) -> None:
+        """Take a client event as text. sender: who alone is told what is wrong with it; else the transport."""
+        sender = sender or self._transport
         if not self._events_left.take(1, time.monotonic()):
-            self._run(self._session.receive_too_much())
+            self._run(self._session.receive_too_much(), sender)
             return
         try:
             event = json.loads(message)
         except (ValueError, RecursionError):
-            self._run(self._session.receive_garbage())
+            self._run(self._session.receive_garbage(), sender)
             return
         try:
-            self._run(self._session.receive(event))
+            self._run(self._session.receive(event), sender)
         except Exception:
             # A fault of ours must not leave the caller with a session that half works.
             logger.exception("A client event could not be handled")
@@ -124,17 +145,26 @@ class Conversation:
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
+        for listener in self._listeners:
+            if listener is not self._transport:
+                listener.close_soon("call_ended")
 
-    def _run(self, effects: list[Effect]) -> None:
+    def _run(self, effects: list[Effect], sender: Listener | None = None) -> None:
         if self._is_closed:
             return
         for effect in effects:
-            self._carry_out(effect)
+            if isinstance(effect, Send):
+                self._send(effect.event, sender)
+            else:
+                self._carry_out(effect)
+
+    def _send(self, event: Json, sender: Listener | None) -> None:
+        listeners = [sender] if sender and event["type"] == "error" else list(self._listeners)
+        for listener in listeners:
+            listener.send_event(event)
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
-            case Send(event):
-                self._transport.send_event(event)
             case Play(response_id, samples):
                 self._transport.play(response_id, samples)
             case EndOfSpeech(response_id):
@@ -158,6 +188,8 @@ class Conversation:
         if not self._audio_left.take(duration_ms(len(pcm) // SAMPLE_BYTES, rate_hz), time.monotonic()):
             self._run(self._session.hear_too_much())
             return
+        if rate_hz != self._splitter_rate_hz:  # its resampler is made for one rate
+            self._event_splitter, self._splitter_rate_hz = ChunkSplitter(), rate_hz
         for chunk in self._event_splitter.push_pcm(pcm, rate_hz):
             self._hear(chunk)
 

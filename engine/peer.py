@@ -47,8 +47,8 @@ class Peer:
 
     def __init__(self, session: Session, speech: Speech, responder: Responder, on_closed: Callable[[], None]) -> None:
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self._conversation = Conversation(session, self, speech, responder)
-        self._out_track = OutTrack(self._conversation)
+        self.conversation = Conversation(session, self, speech, responder)
+        self._out_track = OutTrack(self.conversation)
         self._on_closed = on_closed
         self._channel: RTCDataChannel | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -99,7 +99,7 @@ class Peer:
             if self._channel is None or not isinstance(frame, AudioFrame):
                 continue
             for chunk in splitter.push_frame(frame):
-                self._conversation.hear(chunk)
+                self.conversation.hear(chunk)
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
         if channel.label != CHANNEL_LABEL or self._channel is not None:
@@ -108,12 +108,12 @@ class Peer:
         self._channel = channel
         channel.on("message", self._on_message)
         channel.on("close", lambda: self.close_soon("channel_closed"))
-        self._conversation.open()
+        self.conversation.open()
 
     def _on_message(self, message: str | bytes) -> None:
         self._active_at = time.monotonic()
         text = message if isinstance(message, str) else ""
-        self._conversation.receive(text if len(text) <= MAX_MESSAGE_CHARS else "")
+        self.conversation.receive(text if len(text) <= MAX_MESSAGE_CHARS else "")
 
     def _on_connection_state(self) -> None:
         if self._connection.connectionState in ("failed", "closed"):
@@ -173,7 +173,7 @@ class Peer:
 
     async def _close(self) -> None:
         current = asyncio.current_task()
-        await self._conversation.close()
+        await self.conversation.close()
         for task in self._tasks - {current}:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

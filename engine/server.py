@@ -1,23 +1,25 @@
-"""The engine's HTTP side: client secrets, calls, hang-up, models, health."""
+"""The engine's HTTP side: client secrets, calls, hang-up, models, health. WebSockets are in `socket_routes`."""
 
-import hmac
+import asyncio
 import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Literal
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from engine.calls import CallRegistry, TooManyCalls, new_id
+from engine.credentials import Credentials
+from engine.faults import Faults
 from engine.http_errors import HttpError, envelope
-from engine.minted_secrets import DEFAULT_S, LONGEST_S, PREFIX, SHORTEST_S, SecretStore, TooManySecrets
+from engine.minted_secrets import DEFAULT_S, LONGEST_S, SHORTEST_S, TooManySecrets
 from engine.offer import BadOffer
 from engine.protocol_json import Json
 from engine.session.errors import ProtocolError
 from engine.session.fields import any_object, choice, fields, integer, read_fields
 from engine.session.update import default_session, merge_session, read_session
+from engine.socket_routes import SocketRoutes
 from engine.speech import Speech
 from realtime_api.errors import InvalidSdp
 from realtime_api.sdp import check_offer
@@ -27,7 +29,6 @@ logger = logging.getLogger(__name__)
 MAX_BODY_BYTES = 512 * 1024
 RETRY_AFTER_S = 5
 MODELS = ("gpt-realtime-2.1", "gpt-realtime-2.1-mini", "gpt-realtime-2", "gpt-realtime-1.5", "local-engine")
-BEARER = "Bearer "
 SDP = "application/sdp"
 CALLS_PATH = "/v1/realtime/calls"
 # Bearer credentials, never cookies, so any page that holds a client secret may call; as the upstream does.
@@ -47,11 +48,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Server:
     """The routes. Keeps the client secrets; the calls keep themselves."""
 
-    def __init__(self, api_key: str, speech: Speech, calls: CallRegistry) -> None:
-        self._api_key = api_key
+    def __init__(self, api_key: str, speech: Speech, calls: CallRegistry, faults: Faults | None = None) -> None:
+        """faults: given, they act, and `PUT /faults` sets them."""
+        self._credentials = Credentials(api_key)
         self._speech = speech
         self._calls = calls
-        self._secrets = SecretStore()
+        self._faults = faults or Faults()
+        self._may_set_faults = faults is not None
+        self._sockets = SocketRoutes(self._credentials, calls, self._faults)
 
     def build_app(self) -> web.Application:
         """Return the application with its routes."""
@@ -62,6 +66,9 @@ class Server:
         app.router.add_post(CALLS_PATH, self.create_call)
         app.router.add_options(CALLS_PATH, self.answer_preflight)
         app.router.add_post(CALLS_PATH + "/{call_id}/hangup", self.hang_up)
+        app.router.add_get("/v1/realtime", self._sockets.connect)
+        if self._may_set_faults:
+            app.router.add_put("/faults", self.set_faults)
         app.on_shutdown.append(self._close_calls)
         return app
 
@@ -71,18 +78,18 @@ class Server:
 
     async def list_models(self, request: web.Request) -> web.Response:
         """List the names that the engine answers to; it is the same engine behind each."""
-        self._require_api_key(request)
+        self._credentials.require_api_key(request)
         models = [{"id": name, "object": "model", "created": 0, "owned_by": "local"} for name in MODELS]
         return web.json_response({"object": "list", "data": models})
 
     async def mint_client_secret(self, request: web.Request) -> web.Response:
         """Mint a client secret for a session configuration."""
-        self._require_api_key(request)
+        self._credentials.require_api_key(request)
         body = read_fields(await _read_json(request), "", MINT_FIELDS)
         lifetime_s = body.get("expires_after", {}).get("seconds", DEFAULT_S)
         session = _whole_session(body.get("session", {"type": "realtime"}))
         try:
-            minted = self._secrets.mint(session, lifetime_s, time.time())
+            minted = self._credentials.secrets.mint(session, lifetime_s, time.time())
         except TooManySecrets as exc:
             raise HttpError(
                 429, "rate_limit_exceeded", "Too many live client secrets. Wait for some to expire."
@@ -91,6 +98,8 @@ class Server:
 
     async def create_call(self, request: web.Request) -> web.Response:
         """Answer an SDP offer and start the call."""
+        self._faults.refuse_call()
+        await asyncio.sleep(self._faults.call_delay_ms / 1000)
         session, raw_offer = await self._read_call(request)
         try:
             offer_sdp = check_offer(raw_offer)
@@ -111,37 +120,28 @@ class Server:
 
     async def hang_up(self, request: web.Request) -> web.Response:
         """End a call."""
-        self._require_api_key(request)
+        self._credentials.require_api_key(request)
+        self._faults.refuse_hang_up()
         if not await self._calls.hang_up(request.match_info["call_id"]):
             raise HttpError(404, "call_id_not_found", "No session found for the provided call_id.", "call_id")
         return web.Response(status=200)
 
+    async def set_faults(self, request: web.Request) -> web.Response:
+        """Misbehave as the body says from now on; `{}` ends it."""
+        self._credentials.require_api_key(request)
+        self._faults.set(await _read_json(request))
+        return web.Response(status=204)
+
     async def _read_call(self, request: web.Request) -> tuple[Json, bytes]:
         """Return the session and the unverified offer of either form of the request."""
-        credential, kind = self._credential(request)
-        if kind == "client_secret":
-            session = self._secrets.find(credential, time.time())
-            if session is None:
-                raise _invalid_key()
+        session = self._credentials.session_of(request)
+        if session is not None:
             _require_content_type(request, SDP)
             return session, await request.read()
         if request.content_type == "multipart/form-data":
             return await _read_multipart(request)
         _require_content_type(request, SDP)
         return _whole_session({"type": "realtime"}), await request.read()
-
-    def _credential(self, request: web.Request) -> tuple[str, Literal["client_secret", "api_key"]]:
-        header = request.headers.get(hdrs.AUTHORIZATION, "")
-        value = header.removeprefix(BEARER).strip()
-        if header.startswith(BEARER) and value.startswith(PREFIX):
-            return value, "client_secret"
-        self._require_api_key(request)
-        return value, "api_key"
-
-    def _require_api_key(self, request: web.Request) -> None:
-        given = request.headers.get(hdrs.AUTHORIZATION, "").encode("utf-8", "surrogateescape")
-        if not hmac.compare_digest(given, f"{BEARER}{self._api_key}".encode()):
-            raise _invalid_key()
 
     async def _close_calls(self, app: web.Application) -> None:
         await self._calls.close_all()
@@ -170,10 +170,6 @@ async def answer_in_envelope(request: web.Request, handler: Handler) -> web.Stre
         answer.headers.update(CORS)
     answer.headers["x-request-id"] = request_id
     return answer
-
-
-def _invalid_key() -> HttpError:
-    return HttpError(401, "invalid_api_key", "Incorrect API key provided, or the client secret has expired.")
 
 
 def _whole_session(unverified: object) -> Json:

@@ -2,20 +2,28 @@
 
 import difflib
 import ipaddress
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from engine.faults import Faults
+from engine.protocol_json import Json
+from engine.session.errors import ProtocolError
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
 DEFAULT_API_KEY = "sk-local-engine"
 DEFAULT_MAX_CALLS = 10
+DEFAULT_SESSION_LIFE_S = 3600
 PREFIX = "ENGINE_"
 KNOWN = (
     "ENGINE_HOST",
     "ENGINE_PORT",
     "ENGINE_API_KEY",
     "ENGINE_MAX_CALLS",
+    "ENGINE_SESSION_LIFE_S",
+    "ENGINE_FAULTS",
     "ENGINE_LLM_BASE_URL",
     "ENGINE_LLM_API_KEY",
     "ENGINE_LLM_MODEL",
@@ -49,6 +57,9 @@ class Settings:
     port: int = DEFAULT_PORT
     api_key: str = DEFAULT_API_KEY
     max_calls: int = DEFAULT_MAX_CALLS
+    session_life_s: int = DEFAULT_SESSION_LIFE_S
+    # None: no faults, and no route that sets them.
+    faults: Json | None = None
     chat: ChatEndpoint | None = None
 
 
@@ -63,6 +74,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         port=_integer(environ, "ENGINE_PORT", DEFAULT_PORT, 1, 65535, problems),
         api_key=_api_key(environ.get("ENGINE_API_KEY") or DEFAULT_API_KEY, problems),
         max_calls=_integer(environ, "ENGINE_MAX_CALLS", DEFAULT_MAX_CALLS, 1, 100, problems),
+        session_life_s=_integer(environ, "ENGINE_SESSION_LIFE_S", DEFAULT_SESSION_LIFE_S, 5, 3600, problems),
+        faults=_faults(environ.get("ENGINE_FAULTS", ""), problems),
         chat=_chat(environ, problems),
     )
     if problems:
@@ -108,6 +121,21 @@ def _api_key(text: str, problems: list[str]) -> str:
     if not text.isascii() or not text.isprintable() or " " in text or text.startswith("ek_"):
         problems.append("ENGINE_API_KEY must be printable ASCII without spaces and must not start with ek_")
     return text
+
+
+def _faults(text: str, problems: list[str]) -> Json | None:
+    if not text:
+        return None
+    try:
+        faults: Json = json.loads(text)
+        Faults().set(faults)
+    except (ValueError, RecursionError):
+        problems.append('ENGINE_FAULTS must be a JSON object such as {"sideband_status": 404}')
+        return None
+    except ProtocolError as exc:
+        problems.append(f"ENGINE_FAULTS: {exc.message}")
+        return None
+    return faults
 
 
 def _chat(environ: Mapping[str, str], problems: list[str]) -> ChatEndpoint | None:

@@ -25,6 +25,7 @@ class ActiveResponse:
     settings: Json
     conversation_id: str | None
     input_tokens: tuple[int, int]
+    cached_tokens: tuple[int, int] = (0, 0)
     generation_id: str = ""
     message: Entry | None = None
     output: list[Entry] = field(default_factory=list)
@@ -90,8 +91,9 @@ class ActiveResponse:
         }
 
     def usage(self) -> Json:
-        """Count the tokens of this response; the engine keeps no cache, so none are cached."""
+        """Count the tokens of this response; cached are those that the response before began with, too."""
         text_in, audio_in = self.input_tokens
+        text_cached, audio_cached = self.cached_tokens
         said = "".join(self.heard) + "".join(call.name + call.arguments for call in self.calls)
         text_out, audio_out = self._output_tokens(said, self.spoken_ms)
         return {
@@ -102,8 +104,12 @@ class ActiveResponse:
                 "text_tokens": text_in,
                 "audio_tokens": audio_in,
                 "image_tokens": 0,
-                "cached_tokens": 0,
-                "cached_tokens_details": {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0},
+                "cached_tokens": text_cached + audio_cached,
+                "cached_tokens_details": {
+                    "text_tokens": text_cached,
+                    "audio_tokens": audio_cached,
+                    "image_tokens": 0,
+                },
             },
             "output_token_details": {"text_tokens": text_out, "audio_tokens": audio_out},
         }

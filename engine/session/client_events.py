@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from engine.audio import SPEAK_RATE_HZ
+from engine import formats
 from engine.protocol_json import Json
 from engine.session import events
 from engine.session.effects import ListenTo
@@ -17,6 +17,7 @@ from engine.session.fields import (
     choice,
     fields,
     flag,
+    has_field,
     integer,
     items,
     read_fields,
@@ -100,6 +101,9 @@ def handle(session: "Session", unverified: object) -> None:
 
 def _update_session(session: "Session", event: Json) -> None:
     state = session.state
+    refused = session.refused_field()
+    if refused and has_field(event, refused):
+        raise invalid_value(refused, "its present value")
     changes = check_update(state.config, read_session(event["session"]), state.has_spoken)
     state.config = merge_session(state.config, changes)
     session.input_audio.configure()
@@ -107,13 +111,11 @@ def _update_session(session: "Session", event: Json) -> None:
 
 
 def _append_audio(session: "Session", event: Json) -> None:
-    if session.state.config["audio"]["input"]["format"]["type"] != "audio/pcm":
-        raise ProtocolError("invalid_value", "This engine hears audio/pcm only.", "session.audio.input.format")
     try:
-        pcm = base64.b64decode(event["audio"], validate=True)
+        sound = base64.b64decode(event["audio"], validate=True)
     except (binascii.Error, ValueError) as exc:
         raise invalid_value("audio", "base64 text") from exc
-    session.state.do(ListenTo(pcm, SPEAK_RATE_HZ))
+    session.state.do(ListenTo(*formats.decode(session.state.config["audio"]["input"]["format"]["type"], sound)))
 
 
 def _commit_audio(session: "Session", event: Json) -> None:

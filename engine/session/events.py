@@ -65,13 +65,13 @@ def item_truncated(item_id: str, audio_end_ms: int) -> Json:
     }
 
 
-def transcription_completed(item_id: str, transcript: str, seconds: float) -> Json:
+def transcription_completed(item_id: str, transcript: str, usage: Json) -> Json:
     return {
         "type": "conversation.item.input_audio_transcription.completed",
         "item_id": item_id,
         "content_index": 0,
         "transcript": transcript,
-        "usage": {"type": "duration", "seconds": seconds},
+        "usage": usage,
     }
 
 

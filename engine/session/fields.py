@@ -122,6 +122,15 @@ def read_fields(value: object, param: str, known: Mapping[str, Check], required:
     return {name: known[name](entry, f"{prefix}{name}") for name, entry in value.items()}
 
 
+def has_field(found: object, path: str) -> bool:
+    """Tell whether an object has a field, named as in `session.audio.output.voice`."""
+    for name in path.split("."):
+        if not isinstance(found, dict) or name not in found:
+            return False
+        found = found[name]
+    return True
+
+
 def any_object(value: object, param: str) -> object:
     """Accept any object, such as a JSON schema, that is not nested too deeply."""
     if not isinstance(value, dict):

@@ -7,7 +7,7 @@ from engine.recognition import Transcript
 from engine.session import events
 from engine.session.effects import DropRecognition, Recognise
 from engine.session.errors import ProtocolError
-from engine.session.items import Entry, snapshot, spoken_user_item
+from engine.session.items import Entry, snapshot, spoken_user_item, transcription_usage
 from engine.session.responses import Responses
 from engine.session.state import SessionState
 from engine.session.turns import AudioBuffer, Signal, TurnDetector, TurnRules
@@ -188,7 +188,8 @@ class InputAudio:
         if not self._state.is_transcribing:
             return
         entry.item["content"][0]["transcript"] = entry.words
-        self._state.emit(events.transcription_completed(entry.item_id, entry.words, entry.audio_ms / 1000))
+        usage = transcription_usage(self._state.config["audio"]["input"]["transcription"], entry)
+        self._state.emit(events.transcription_completed(entry.item_id, entry.words, usage))
 
     def _answer(self, turn: SpokenTurn) -> None:
         turn_detection = self._state.turn_detection

@@ -15,6 +15,7 @@ MAX_CONVERSATION_CHARS = 2_000_000
 CHARS_PER_TOKEN = 4
 USER_MS_PER_TOKEN = 100
 ASSISTANT_MS_PER_TOKEN = 50
+MODELS_BILLED_BY_TOKENS = "gpt-4o"
 
 PART = fields(
     {
@@ -225,6 +226,20 @@ def words_heard(words: str, heard_ms: int, whole_ms: int) -> str:
             break
         kept = longer
     return kept
+
+
+def transcription_usage(transcription: Json, entry: Entry) -> Json:
+    """Return what writing a user's words down costs: tokens with the models that bill so, else seconds."""
+    if not str(transcription.get("model", "")).startswith(MODELS_BILLED_BY_TOKENS):
+        return {"type": "duration", "seconds": entry.audio_ms / 1000}
+    audio_in, text_out = audio_tokens(entry.audio_ms, USER_MS_PER_TOKEN), text_tokens(entry.words)
+    return {
+        "type": "tokens",
+        "total_tokens": audio_in + text_out,
+        "input_tokens": audio_in,
+        "output_tokens": text_out,
+        "input_token_details": {"text_tokens": 0, "audio_tokens": audio_in},
+    }
 
 
 def text_tokens(words: str) -> int:

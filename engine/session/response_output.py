@@ -1,11 +1,17 @@
 """What a response puts out: its message, its words and its tool calls, with their events. Decides nothing."""
 
+import base64
+
+from engine import formats
+from engine.audio import Samples
 from engine.protocol_json import Json
 from engine.reply import ToolCall
 from engine.session import events
 from engine.session.active_response import ActiveResponse
 from engine.session.items import Entry, snapshot
 from engine.session.state import SessionState
+
+DELTA_MS = 200
 
 
 class ResponseOutput:
@@ -45,6 +51,14 @@ class ResponseOutput:
         if words:
             name = "output_audio_transcript.delta" if active.is_spoken else "output_text.delta"
             self._emit_content(active, entry, name, delta=words)
+
+    def send_sound(self, active: ActiveResponse, entry: Entry, samples: Samples) -> None:
+        """Send 24 kHz speech inside events, in the response's format, for a client that plays it itself."""
+        name = active.settings["audio"]["output"]["format"]["type"]
+        sound, step = formats.encode(name, samples), formats.bytes_of_ms(name, DELTA_MS)
+        for start in range(0, len(sound), step):
+            delta = base64.b64encode(sound[start : start + step]).decode()
+            self._emit_content(active, entry, "output_audio.delta", delta=delta)
 
     def _emit_content(self, active: ActiveResponse, entry: Entry, name: str, **more: object) -> None:
         index = active.output.index(entry)

@@ -17,6 +17,7 @@ from engine.session.effects import (
 )
 from engine.session.errors import ProtocolError
 from engine.session.items import Entry, as_turns
+from engine.session.prompt_cache import PromptCache
 from engine.session.reply_request import build_request, count_input_tokens, overlay_settings
 from engine.session.response_output import ResponseOutput
 from engine.session.state import SessionState
@@ -40,6 +41,7 @@ class Responses:
     def __init__(self, state: SessionState) -> None:
         self._state = state
         self._output = ResponseOutput(state)
+        self._prompt_cache = PromptCache()
         self._active: ActiveResponse | None = None
         self._draft: Draft | None = None
         self._is_owed = False
@@ -121,6 +123,7 @@ class Responses:
             merged,
             state.conversation_id if in_conversation else None,
             count_input_tokens(merged, context),
+            self._prompt_cache.count(merged, context),
         )
         state.emit(events.response_event("created", self._active.as_json("in_progress", None, False)))
         return self._active
@@ -190,7 +193,10 @@ class Responses:
         active.schedule(piece)
         if active.is_spoken and piece.samples is not None:
             self._state.has_spoken = True
-            self._state.do(Play(active.response_id, piece.samples))
+            if self._state.is_paced:
+                self._state.do(Play(active.response_id, piece.samples))
+            else:
+                self._output.send_sound(active, entry, piece.samples)
         if not (active.is_spoken and self._state.is_paced):
             self._output.show_words(active, entry)
 

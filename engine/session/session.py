@@ -1,5 +1,7 @@
 """One Realtime session. Every method takes what happened and returns the effects to carry out, in order."""
 
+from collections.abc import Callable
+
 from engine.audio import Samples
 from engine.protocol_json import Json
 from engine.recognition import Transcript
@@ -20,9 +22,20 @@ class Session:
     """The state machine. It owns no clock, socket, thread or model."""
 
     def __init__(
-        self, config: Json, new_id: NewId, now_s: float, *, is_paced: bool = True, may_speculate: bool = True
+        self,
+        config: Json,
+        new_id: NewId,
+        now_s: float,
+        *,
+        is_paced: bool = True,
+        may_speculate: bool = True,
+        life_s: int = SESSION_LIFE_S,
+        refused_field: Callable[[], str] = str,
     ) -> None:
-        started = {**config, "expires_at": int(now_s) + SESSION_LIFE_S}
+        """refused_field: names a field of updates that is refused at the moment, for tests of clients."""
+        self.refused_field = refused_field
+        self._life_s = life_s
+        started = {**config, "expires_at": int(now_s) + life_s}
         self.state = SessionState(started, new_id, is_paced, may_speculate, now_s)
         self.responses = Responses(self.state)
         self.input_audio = InputAudio(self.state, self.responses)
@@ -103,10 +116,11 @@ class Session:
         return self.state.drain()
 
     def tick(self, now_s: float) -> list[Effect]:
-        """Let time pass; a session ends when its hour is over."""
+        """Let time pass; a session ends when its time is over, an hour with the protocol's own service."""
         self.state.now_s = now_s
         if now_s >= self.state.config["expires_at"]:
-            problem = ProtocolError("session_expired", "Your session hit the maximum duration of 60 minutes.")
+            limit = f"{self._life_s // 60} minutes" if self._life_s >= 60 else f"{self._life_s} seconds"
+            problem = ProtocolError("session_expired", f"Your session hit the maximum duration of {limit}.")
             self.state.emit(events.error(problem.as_json(), None))
             self.state.do(Close("session_expired"))
         return self.state.drain()

@@ -3,16 +3,18 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from engine.audio import SPEAK_RATE_HZ, Samples, resample
 from engine.calls import CallRegistry
+from engine.faults import Faults
 from engine.ice import offer_addresses
 from engine.responder import ScriptedResponder
 from engine.server import Server
 from engine.speech import Speech
 from engine.synthesis import TAIL_MS, Synthesiser, Voice
 from tests.engine.caller import MIC_RATE_HZ, Caller
+from tests.engine.socket_client import SocketClients
 
 API_KEY = "sk-test"
 MAX_CALLS = 3
@@ -38,10 +40,16 @@ def user_voice() -> Callable[[str], Samples]:
 
 
 @pytest.fixture
-async def base_url(speech: Speech) -> AsyncIterator[str]:
+def faults() -> Faults:
+    """What the engine of `base_url` does wrong: nothing, unless a test says so."""
+    return Faults()
+
+
+@pytest.fixture
+async def base_url(speech: Speech, faults: Faults) -> AsyncIterator[str]:
     offer_addresses()
-    calls = CallRegistry(speech, ScriptedResponder(), MAX_CALLS)
-    runner = web.AppRunner(Server(API_KEY, speech, calls).build_app(), access_log=None, shutdown_timeout=1)
+    calls = CallRegistry(speech, ScriptedResponder(), MAX_CALLS, faults=faults)
+    runner = web.AppRunner(Server(API_KEY, speech, calls, faults).build_app(), access_log=None, shutdown_timeout=1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -55,3 +63,11 @@ async def caller(base_url: str) -> AsyncIterator[Caller]:
     made = Caller(base_url, API_KEY)
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def sockets(base_url: str) -> AsyncIterator[SocketClients]:
+    async with ClientSession() as http:
+        made = SocketClients(base_url, http)
+        yield made
+        await made.close()

@@ -28,10 +28,10 @@ Wanted = TypeVar("Wanted")
 class Stage:
     """One session, everything it sent and everything it asked for."""
 
-    def __init__(self, session: Json | None = None, *, is_paced: bool = True) -> None:
+    def __init__(self, session: Json | None = None, *, is_paced: bool = True, life_s: int = 3600) -> None:
         self._counters: Counter[str] = Counter()
         config = merge_session(default_session("sess_1", 0), {"type": "realtime", **(session or {})})
-        self.session = Session(config, self.new_id, 1000.0, is_paced=is_paced)
+        self.session = Session(config, self.new_id, 1000.0, is_paced=is_paced, life_s=life_s)
         self.events: list[Json] = []
         self.effects: list[Effect] = []
 

@@ -3,6 +3,7 @@
 from engine.reply import ToolCall
 from engine.session.effects import (
     ClearPlayback,
+    Close,
     DropGeneration,
     Generate,
     HoldPlayback,
@@ -408,6 +409,17 @@ def test_a_session_ends_after_an_hour() -> None:
     stage.run(stage.session.tick(1000.0 + 3600))
 
     assert stage.events[-1]["error"]["code"] == "session_expired"
+    assert "60 minutes" in stage.events[-1]["error"]["message"]
+
+
+def test_a_session_lasts_as_long_as_it_was_told() -> None:
+    stage = Stage(life_s=90)
+    stage.run(stage.session.tick(1089.0))
+    assert stage.events == []
+
+    stage.run(stage.session.tick(1090.0))
+
+    assert stage.asked_for(Close) == 1
 
 
 def test_over_websocket_the_words_and_the_end_do_not_wait_for_playback() -> None:

@@ -6,7 +6,7 @@ from engine.settings import ChatEndpoint, Settings, SettingsError, read_settings
 
 
 def test_an_empty_environment_is_enough() -> None:
-    assert read_settings({}) == Settings("127.0.0.1", 8765, "sk-local-engine", 10, None)
+    assert read_settings({}) == Settings("127.0.0.1", 8765, "sk-local-engine", 10, 3600, None, None)
 
 
 def test_the_chat_endpoint_is_read() -> None:
@@ -41,3 +41,14 @@ def test_every_problem_is_named() -> None:
 
 def test_names_of_other_programs_are_left_alone() -> None:
     assert read_settings({"ENGINE_URL": "x", "ENGINE_ENABLED": "1"})
+
+
+def test_faults_are_read_and_checked() -> None:
+    assert read_settings({"ENGINE_FAULTS": '{"sideband_status": 404}'}).faults == {"sideband_status": 404}
+    assert read_settings({"ENGINE_FAULTS": "{}"}).faults == {}
+
+
+@pytest.mark.parametrize("text", ["on", "[]", '{"sideband": 1}', '{"sideband_status": -1}'])
+def test_faults_that_do_not_exist_are_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="ENGINE_FAULTS"):
+        read_settings({"ENGINE_FAULTS": text})
