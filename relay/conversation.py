@@ -1,0 +1,325 @@
+"""What a call's server events mean: events and times in, changes out. For sidebands and relayed sockets alike.
+
+Pure: no database, socket or clock. Words are kept as they were said: what an interruption or a deletion takes out of the
+model's memory stays here, marked. Whatever is said of a response or an item twice is counted once.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from usage.cost import read_usage
+from usage.exceptions import UnreadableUsage
+from usage.models import Meter
+
+MAX_LINES: Final = 2_000
+MAX_TEXT_CHARS: Final = 20_000
+MAX_ID_CHARS: Final = 128
+
+Event = dict[str, Any]  # Any: an event as it came; what is read of it is checked where it is read
+Status = Literal["partial", "done", "interrupted"]
+Kind = Literal["response", "transcription"]
+
+
+@dataclass
+class Line:
+    """One item of the conversation as history keeps it. heard_ms: how much was played of one that was cut short."""
+
+    item_id: str
+    started_at: datetime
+    previous_item_id: str = ""
+    role: str = ""
+    text: str = ""
+    status: Status = "partial"
+    ended_at: datetime | None = None
+    heard_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one response, or the writing down of one item, used. source_id: of the response or item."""
+
+    kind: Kind
+    source_id: str
+    model: str
+    outcome: str
+    counts: dict[Meter, int]
+    at: datetime
+
+
+@dataclass(frozen=True)
+class ToolCalled:
+    tool_call_id: str
+    name: str
+    arguments: str
+    at: datetime
+
+
+@dataclass
+class Changes:
+    """What is new since the last time. lines: as they are now."""
+
+    lines: list[Line] = field(default_factory=list)
+    usage: list[Usage] = field(default_factory=list)
+    tools: list[ToolCalled] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.lines or self.usage or self.tools)
+
+
+class Conversation:
+    """The conversation of one call, as far as it was seen.
+
+    session: as it is live, None until it was told. ended_by: the code of an error after which there is no session.
+    uncounted: how many responses ended without usage that can be read. active_at: when somebody last spoke, or typed.
+    """
+
+    def __init__(self, now: datetime, lines: Iterable[Line] = (), counted: Iterable[tuple[Kind, str]] = ()) -> None:
+        self.session: dict[str, Any] | None = None  # Any: the session as it came
+        self.ended_by = ""
+        self.uncounted = 0
+        self.active_at = now
+        self._lines = {line.item_id: line for line in lines}
+        self._counted: set[tuple[Kind, str]] = set(counted)
+        self._tool_call_ids: set[str] = set()
+        self._speaking: set[str] = set()
+        self._is_prompted = True  # by somebody who spoke, not by their silence
+        self._changed: dict[str, Line] = {}
+        self._new = Changes()
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether the assistant can be heard right now, as far as the upstream tells."""
+        return bool(self._speaking)
+
+    def lines(self) -> list[Line]:
+        """Return the conversation in its order."""
+        return in_order(list(self._lines.values()))
+
+    def take(self, event: Event, now: datetime) -> None:
+        """Follow one server event. What cannot be read changes nothing."""
+        handler = HANDLERS.get(event.get("type", ""))
+        if handler is None:
+            return
+        try:
+            handler(self, event, now)
+        except (KeyError, TypeError, AttributeError, ValueError):
+            self.uncounted += event.get("type") == "response.done"
+
+    def drain(self) -> Changes:
+        """Return what is new since the last call."""
+        changes, self._new = self._new, Changes()
+        changes.lines, self._changed = list(self._changed.values()), {}
+        return changes
+
+    # The session.
+
+    def _take_session(self, event: Event, now: datetime) -> None:
+        self.session = dict(event["session"])
+
+    def _take_error(self, event: Event, now: datetime) -> None:
+        if event["error"].get("code") == "session_expired":
+            self.ended_by = "session_expired"
+
+    # Items.
+
+    def _take_item(self, event: Event, now: datetime) -> None:
+        item = event["item"]
+        if item["type"] == "message" and item["role"] == "user":
+            self._note_person(now)
+        self._take_item_json(item, now, event.get("previous_item_id") or "")
+
+    def _take_item_json(self, item: Event, now: datetime, previous_item_id: str = "") -> None:
+        if item["type"] == "message":
+            line = self._line(item["id"], now, item["role"], previous_item_id)
+            if line is not None:
+                self._say(line, _words_of(item), now, self._status_of(item))
+        elif item["type"] == "function_call" and item.get("status") == "completed":
+            self._take_tool_call(item, now, previous_item_id)
+
+    def _status_of(self, item: Event) -> Status:
+        status = item.get("status")
+        if status == "incomplete":
+            return "interrupted"
+        has_all_words = all(part.get("transcript") is not None for part in item["content"] if "audio" in part["type"])
+        return "done" if status == "completed" and has_all_words else "partial"
+
+    def _take_tool_call(self, item: Event, now: datetime, previous_item_id: str) -> None:
+        tool_call_id = _id(item["call_id"])
+        if tool_call_id in self._tool_call_ids or item["id"] in self._lines:
+            return
+        self._tool_call_ids.add(tool_call_id)
+        name, arguments = str(item["name"])[:64], str(item["arguments"])[:MAX_TEXT_CHARS]
+        self._new.tools.append(ToolCalled(tool_call_id, name, arguments, now))
+        line = self._line(item["id"], now, "tool", previous_item_id)
+        if line is not None:
+            self._say(line, f"{name}({arguments})", now, "done")
+
+    def _take_delta(self, event: Event, now: datetime) -> None:
+        self._note_words(event, now)
+        line = self._line(event["item_id"], now, _role_of(event))
+        if line is not None and line.status == "partial":
+            line.text = (line.text + str(event["delta"]))[:MAX_TEXT_CHARS]
+            self._changed[line.item_id] = line
+
+    def _take_words(self, event: Event, now: datetime) -> None:
+        """Take the whole of an item's words; whether they were all heard is told elsewhere."""
+        line = self._line(event["item_id"], now, _role_of(event))
+        if line is not None:
+            self._say(line, str(event.get("transcript") or event.get("text") or ""), now, line.status)
+
+    def _take_transcription(self, event: Event, now: datetime) -> None:
+        self._note_person(now)
+        line = self._line(event["item_id"], now, "user")
+        if line is not None:
+            self._say(line, str(event["transcript"]), now, "done")
+        model = (((self.session or {}).get("audio") or {}).get("input") or {}).get("transcription") or {}
+        self._count("transcription", event["item_id"], model.get("model"), "completed", event.get("usage"), now)
+
+    def _take_no_transcription(self, event: Event, now: datetime) -> None:
+        line = self._line(event["item_id"], now, "user")
+        if line is not None:
+            self._say(line, "", now, "done")
+
+    def _take_truncation(self, event: Event, now: datetime) -> None:
+        line = self._line(event["item_id"], now, "assistant")
+        if line is not None:
+            line.heard_ms = int(event["audio_end_ms"])
+            self._say(line, "", now, "interrupted")
+
+    def _line(self, item_id: object, now: datetime, role: str, previous_item_id: str = "") -> Line | None:
+        """Return an item's line, a new one if need be; None when there are too many."""
+        line = self._lines.get(_id(item_id))
+        if line is None:
+            if len(self._lines) >= MAX_LINES:
+                return None
+            line = self._lines[_id(item_id)] = self._changed[_id(item_id)] = Line(_id(item_id), now)
+        if not line.role or (previous_item_id and not line.previous_item_id):
+            line.role, line.previous_item_id = role, previous_item_id[:MAX_ID_CHARS]
+            self._changed[line.item_id] = line
+        return line
+
+    def _say(self, line: Line, text: str, now: datetime, status: Status) -> None:
+        """Set a line's words and status. Words are never taken back, and neither is the mark of an interruption."""
+        text = (
+            text[:MAX_TEXT_CHARS] if len(text) >= len(line.text) or (line.status == "partial" and text) else line.text
+        )
+        status = (
+            "interrupted"
+            if line.status == "interrupted"
+            else status
+            if line.status == "partial"
+            else ("interrupted" if status == "interrupted" else line.status)
+        )
+        if (text, status) == (line.text, line.status):
+            return
+        line.ended_at = now if status != "partial" and line.ended_at is None else line.ended_at
+        line.text, line.status = text, status
+        self._changed[line.item_id] = line
+
+    # Responses.
+
+    def _take_response(self, event: Event, now: datetime) -> None:
+        self._note_words(event, now)
+        response = event["response"]
+        for item in response.get("output") or ():
+            self._take_item_json(item, now)
+        outcome = str(response.get("status", ""))[:20]
+        self._count("response", response["id"], (self.session or {}).get("model"), outcome, response.get("usage"), now)
+
+    def _count(
+        self, kind: Kind, source_id: object, model: object, outcome: str, raw_usage: object, now: datetime
+    ) -> None:
+        key = (kind, _id(source_id))
+        if key in self._counted:
+            return
+        try:
+            counts = read_usage(raw_usage) if isinstance(raw_usage, dict) else None
+        except UnreadableUsage:
+            counts = None
+        if counts is None:
+            self.uncounted += 1
+            return
+        self._counted.add(key)
+        self._new.usage.append(Usage(kind, key[1], str(model or "")[:80], outcome, counts, now))
+
+    # Who is active.
+
+    def _note_person(self, now: datetime) -> None:
+        self._is_prompted, self.active_at = True, now
+
+    def _take_speech(self, event: Event, now: datetime) -> None:
+        self._note_person(now)
+
+    def _take_silence(self, event: Event, now: datetime) -> None:
+        """What the assistant says to somebody silent must not keep their call alive."""
+        self._is_prompted = False
+
+    def _note_words(self, event: Event, now: datetime) -> None:
+        if self._is_prompted:
+            self.active_at = now
+
+    def _take_playback(self, event: Event, now: datetime) -> None:
+        self._note_words(event, now)
+        self._speaking.add(_id(event["response_id"]))
+
+    def _take_playback_end(self, event: Event, now: datetime) -> None:
+        self._note_words(event, now)
+        self._speaking.discard(_id(event["response_id"]))
+
+
+TRANSCRIPTION: Final = "conversation.item.input_audio_transcription"
+HANDLERS: Final[dict[str, Callable[[Conversation, Event, datetime], None]]] = {
+    "session.created": Conversation._take_session,
+    "session.updated": Conversation._take_session,
+    "error": Conversation._take_error,
+    "conversation.item.added": Conversation._take_item,
+    "conversation.item.created": Conversation._take_item,
+    "conversation.item.done": Conversation._take_item,
+    "conversation.item.truncated": Conversation._take_truncation,
+    f"{TRANSCRIPTION}.delta": Conversation._take_delta,
+    f"{TRANSCRIPTION}.completed": Conversation._take_transcription,
+    f"{TRANSCRIPTION}.failed": Conversation._take_no_transcription,
+    "response.output_audio_transcript.delta": Conversation._take_delta,
+    "response.output_audio_transcript.done": Conversation._take_words,
+    "response.output_text.delta": Conversation._take_delta,
+    "response.output_text.done": Conversation._take_words,
+    "response.output_item.done": Conversation._take_item,
+    "response.done": Conversation._take_response,
+    "input_audio_buffer.speech_started": Conversation._take_speech,
+    "input_audio_buffer.speech_stopped": Conversation._take_speech,
+    "input_audio_buffer.committed": Conversation._take_speech,
+    "input_audio_buffer.dtmf_event_received": Conversation._take_speech,
+    "input_audio_buffer.timeout_triggered": Conversation._take_silence,
+    "output_audio_buffer.started": Conversation._take_playback,
+    "output_audio_buffer.stopped": Conversation._take_playback_end,
+    "output_audio_buffer.cleared": Conversation._take_playback_end,
+}
+
+
+def in_order(lines: list[Line]) -> list[Line]:
+    """Return lines as the conversation has them: each behind the one that it names, else by time."""
+    ordered: list[str] = []
+    by_id = {line.item_id: line for line in lines}
+    for line in sorted(lines, key=lambda line: line.started_at):
+        place = len(ordered)
+        if line.previous_item_id in by_id and line.previous_item_id in ordered:
+            place = ordered.index(line.previous_item_id) + 1
+        ordered.insert(place, line.item_id)
+    return [by_id[item_id] for item_id in ordered]
+
+
+def _role_of(event: Event) -> str:
+    return "user" if event["type"].startswith(TRANSCRIPTION) else "assistant"
+
+
+def _words_of(item: Event) -> str:
+    parts = (part.get("text") or part.get("transcript") or "" for part in item["content"])
+    return " ".join(str(part) for part in parts if part)
+
+
+def _id(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("no id")
+    return value[:MAX_ID_CHARS]
