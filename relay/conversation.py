@@ -1,7 +1,7 @@
 """What a call's server events mean: events and times in, changes out. For sidebands and relayed sockets alike.
 
-Pure: no database, socket or clock. Words are kept as they were said: what an interruption or a deletion takes out of the
-model's memory stays here, marked. Whatever is said of a response or an item twice is counted once.
+Pure: no database, socket or clock. Words are kept as they were said: what an interruption or a deletion takes out of
+the model's memory stays here, marked. Whatever is said of a response or an item twice is counted once.
 """
 
 from collections.abc import Callable, Iterable
@@ -99,7 +99,7 @@ class Conversation:
 
     def take(self, event: Event, now: datetime) -> None:
         """Follow one server event. What cannot be read changes nothing."""
-        handler = HANDLERS.get(event.get("type", ""))
+        handler = HANDLERS.get(str(event.get("type")))
         if handler is None:
             return
         try:
@@ -202,16 +202,11 @@ class Conversation:
 
     def _say(self, line: Line, text: str, now: datetime, status: Status) -> None:
         """Set a line's words and status. Words are never taken back, and neither is the mark of an interruption."""
-        text = (
-            text[:MAX_TEXT_CHARS] if len(text) >= len(line.text) or (line.status == "partial" and text) else line.text
-        )
-        status = (
-            "interrupted"
-            if line.status == "interrupted"
-            else status
-            if line.status == "partial"
-            else ("interrupted" if status == "interrupted" else line.status)
-        )
+        text, is_open = text[:MAX_TEXT_CHARS], line.status == "partial"
+        if not text or not (is_open or len(text) > len(line.text)):
+            text = line.text
+        if not is_open and status != "interrupted":
+            status = line.status
         if (text, status) == (line.text, line.status):
             return
         line.ended_at = now if status != "partial" and line.ended_at is None else line.ended_at

@@ -17,7 +17,7 @@ GRANTED["tools"] = [{"type": "function", "name": "find_book", "parameters": {"ty
 
 def live(**changes: Any) -> dict[str, Any]:
     """The session as the upstream tells it: with its own fields and defaults."""
-    session = deepcopy(GRANTED) | {"id": "sess_1", "object": "realtime.session", "expires_at": 1, "prompt": None}
+    session: dict[str, Any] = deepcopy(GRANTED) | {"id": "sess_1", "expires_at": 1, "prompt": None}
     session["audio"]["input"]["transcription"] |= {"language": None}
     session["tools"][0]["description"] = None
     return session | changes
