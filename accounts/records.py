@@ -1,6 +1,7 @@
 """What the audit record and the log tell of logins, sessions and second factors.
 
-The record holds no names and no addresses; the log line with the same request id has the address.
+Who it was and from where is kept beside the record, where it can be erased. A name that nobody has is kept nowhere: it
+may be a password that slipped into the wrong field.
 """
 
 import logging
@@ -22,6 +23,7 @@ from django.http import HttpRequest
 from audit.actions import Action
 from audit.services import record_event
 from voiceagent.client_ip import client_ip
+from voiceagent.person import person_of
 from voiceagent.request_id import current_request_id
 
 logger = logging.getLogger(__name__)
@@ -29,12 +31,24 @@ logger = logging.getLogger(__name__)
 
 def login_failed(request: HttpRequest, user: User | None, code: str) -> None:
     """Record a failed login. user: whose account was tried, None for a name that nobody has and nobody may read."""
-    record_event(Action.LOGIN_FAILED, request_id=current_request_id.get(), target=name_of(user), code=code)
+    record_event(
+        Action.LOGIN_FAILED,
+        request_id=current_request_id.get(),
+        target=name_of(user),
+        code=code,
+        person=person_of(request, user),
+    )
     logger.warning("login failed (%s) from %s", code, client_ip(request))
 
 
 def login_locked(request: HttpRequest, user: User | None) -> None:
-    record_event(Action.LOGIN_LOCKED, request_id=current_request_id.get(), target=name_of(user), code="wrong_password")
+    record_event(
+        Action.LOGIN_LOCKED,
+        request_id=current_request_id.get(),
+        target=name_of(user),
+        code="wrong_password",
+        person=person_of(request, user),
+    )
     logger.warning("login locked for one name from %s", client_ip(request))
 
 
@@ -74,6 +88,7 @@ def _on_login(request: HttpRequest, user: User, **kwargs: Any) -> None:
         actor=name_of(user),
         target=name_of(user),
         code=steps_of(request, user),
+        person=person_of(request, user),
     )
 
 

@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,8 @@ from django.utils import timezone
 
 from audit.actions import Action
 from audit.exceptions import AuditUnavailable
-from audit.models import AuditEvent
+from audit.models import AuditEvent, AuditPersonal
+from audit.records import Fact, Personal, personal, signed_values
 from audit.rows import insert_rows, insert_values, update_rows
 
 logger = logging.getLogger(__name__)
@@ -70,10 +71,11 @@ class Group:
         request_id: str,
         actor: str = "",
         code: str = "",
-        **body: str | int | bool | None,
+        person: Mapping[str, Fact] | None = None,
+        **facts: Fact,
     ) -> None:
-        """Append one event to the record; its target is `about`, such as `issuance:12`."""
-        self._events.append(_Event(action, about, request_id, actor, code, body))
+        """Append one event to the record, as `record_event` does; its target is `about`, such as `issuance:12`."""
+        self._events.append(_Event(action, about, request_id, actor, code, facts, personal(person or {})))
 
     def write(self) -> None:
         """Write what was collected. Raises DatabaseError, and what a locking step raised."""
@@ -84,8 +86,18 @@ class Group:
         for (model, fields), rows in self._updates.items():
             update_rows(model, fields, rows)
         if self._events:
-            now = timezone.now()
-            insert_values(AuditEvent, [event.values(now) for event in self._events])
+            self._write_events()
+
+    def _write_events(self) -> None:
+        now = timezone.now()
+        numbers = insert_values(AuditEvent, [event.values(now) for event in self._events])
+        people = [
+            {"event_id": number, "salt": event.personal.salt, "data": event.personal.data}
+            for number, event in zip(numbers, self._events, strict=True)
+            if event.personal
+        ]
+        if people:
+            insert_values(AuditPersonal, people)
 
 
 @dataclass(frozen=True)
@@ -95,18 +107,20 @@ class _Event:
     request_id: str
     actor: str
     code: str
-    body: dict[str, Any]
+    facts: dict[str, Fact]
+    personal: Personal | None
 
     def values(self, now: datetime) -> dict[str, Any]:
-        return {
-            "recorded_at": now,
-            "action": self.action.value,
-            "request_id": self.request_id,
-            "actor": self.actor,
-            "target": f"{self.about._meta.model_name}:{self.about.pk}",
-            "code": self.code,
-            "body": self.body,
-        }
+        return signed_values(
+            self.action.value,
+            recorded_at=now,
+            request_id=self.request_id,
+            actor=self.actor,
+            target=f"{self.about._meta.model_name}:{self.about.pk}",
+            code=self.code,
+            facts=self.facts,
+            personal=self.personal,
+        )
 
 
 Work = Callable[[Group], T]

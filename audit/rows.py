@@ -30,13 +30,17 @@ def insert_rows(model: type[models.Model], rows: Sequence[models.Model]) -> None
             row._state.adding = False
 
 
-def insert_values(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that are no objects: a value for each field but the primary key. Raises DatabaseError."""
+def insert_values(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Insert rows that are no objects: a value for each field that the database does not number itself.
+
+    Returns their primary keys. Raises DatabaseError.
+    """
     connection = connections[DEFAULT_DB_ALIAS]
     fields, statement_of = _insert_statement(model)
     values = [_prepared(field, row[field.attname], connection) for row in rows for field in fields]
     with connection.cursor() as cursor:
-        cursor.execute(statement_of(len(rows)), values)
+        cursor.execute(statement_of(len(rows)) + _returning(model), values)
+        return [pk for (pk,) in cursor.fetchall()]
 
 
 def update_rows(model: type[models.Model], names: tuple[str, ...], rows: Sequence[models.Model]) -> None:
@@ -61,7 +65,7 @@ def _prepared(field: "models.Field[Any, Any]", value: Any, connection: BaseDatab
 # Both databases quote names alike, so a statement is kept for each model only. Its names come from the models alone.
 @cache
 def _insert_statement(model: type[models.Model]) -> tuple[list["models.Field[Any, Any]"], Callable[[int], str]]:
-    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    fields = [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
     names = ", ".join(_quoted(field.column) for field in fields)
     start = f"INSERT INTO {_quoted(model._meta.db_table)} ({names}) VALUES "  # noqa: S608
     one = f"({', '.join(['%s'] * len(fields))})"

@@ -1,7 +1,7 @@
 """The one function that records. Whoever calls it holds the transaction of what the event tells."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from django.db import DatabaseError, transaction
@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from audit.actions import Action
 from audit.exceptions import AuditUnavailable
-from audit.models import AuditEvent
+from audit.models import AuditEvent, AuditPersonal
+from audit.records import Fact, personal, signed_values
 
 logger = logging.getLogger(__name__)
 
@@ -21,23 +22,31 @@ def record_event(
     actor: str = "",
     target: str = "",
     code: str = "",
-    **body: str | int | bool | None,
+    person: Mapping[str, Fact] | None = None,
+    **facts: Fact,
 ) -> AuditEvent:
     """Append one event to the record, in the transaction of what it tells.
 
-    body: small facts without secrets and without personal data; names of their own, no nesting.
+    person: username, ip, user_agent of whoever acted; kept apart, where it can be erased.
+    facts: without secrets and without personal data; names of their own, no nesting; at most 8 KiB as JSON.
     Raises DatabaseError when it cannot be written: then what it tells must not happen either.
     """
+    kept_apart = personal(person or {})
+    values = signed_values(
+        action.value,
+        recorded_at=timezone.now(),
+        request_id=request_id,
+        actor=actor,
+        target=target,
+        code=code,
+        facts=facts,
+        personal=kept_apart,
+    )
     with transaction.atomic():
-        return AuditEvent.objects.create(
-            recorded_at=timezone.now(),
-            action=action,
-            request_id=request_id,
-            actor=actor,
-            target=target,
-            code=code,
-            body=body,
-        )
+        event = AuditEvent.objects.create(**values)
+        if kept_apart:
+            AuditPersonal.objects.create(event_id=event.pk, salt=kept_apart.salt, data=kept_apart.data)
+    return event
 
 
 @contextmanager

@@ -48,6 +48,7 @@ from django.db.models import Model
 from django.test import Client
 
 from audit.models import AuditEvent
+from audit.records import signed_values
 from relay.models import Call
 from tokens.models import ApiKey, Issuance
 
@@ -164,15 +165,16 @@ def calls(rows: int, users: list[User]) -> Iterator[dict[str, Any]]:
 def events(rows: int, users: list[User]) -> Iterator[dict[str, Any]]:
     actions = ["client_secret.requested", "client_secret.issued", "call.created", "call.ended"]
     for number in range(rows):
-        yield {
-            "recorded_at": moment(number, rows),
-            "action": "policy.changed" if number < 3 else actions[number % 4],
-            "request_id": f"req_{number // 2 * 2654435761 % 2**32:024x}",
-            "actor": f"user:{users[user_of(number)].pk}",
-            "target": f"issuance:{number // 2}",
-            "code": "outcome_unknown" if number < 3 else "user" if number % 4 == 3 else "",
-            "body": "{}",
-        }
+        yield signed_values(
+            "policy.changed" if number < 3 else actions[number % 4],
+            recorded_at=moment(number, rows),
+            request_id=f"req_{number // 2 * 2654435761 % 2**32:024x}",
+            actor=f"user:{users[user_of(number)].pk}",
+            target=f"issuance:{number // 2}",
+            code="outcome_unknown" if number < 3 else "user" if number % 4 == 3 else "",
+            facts={},
+            personal=None,
+        )
 
 
 def fill_all(rows: int) -> None:

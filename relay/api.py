@@ -16,9 +16,10 @@ from relay.serializers import CallEventSerializer
 from relay.services import end_call, note_seen, record_refusal, relay_to_the_end
 from tokens.authentication import bearer_of
 from tokens.models import Scope
-from tokens.requester import Requester, check_origin, is_allowed_origin, printable, requester_of
+from tokens.requester import Requester, check_origin, is_allowed_origin, requester_of
 from tokens.rest import OwnView, actor_of, owner_of
 from voiceagent.errors import allow_methods, error_response
+from voiceagent.person import printable
 
 # What the browser SDK sends along; a page on another allowed origin asks for these first.
 CORS_REQUEST_HEADERS = "authorization, content-type, x-openai-agents-sdk"

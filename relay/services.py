@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from asgiref.sync import sync_to_async
@@ -10,6 +11,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from audit.actions import Action
+from audit.records import Fact
 from audit.services import durable_record, record_event
 from realtime_api import upstream as realtime_upstream
 from realtime_api.client_secrets import has_form
@@ -138,7 +140,7 @@ def claim(unverified_secret: str, requester: Requester, asked_model: str = "") -
             charged_seconds=reservation.seconds,
             charged_microdollars=reservation.microdollars,
         )
-        _record(Action.CALL_REQUESTED, call, issuance=issuance.pk)
+        _record(Action.CALL_REQUESTED, call, person=requester.person, issuance=issuance.pk)
     return call
 
 
@@ -230,7 +232,13 @@ def record_refusal(requester: Requester, *, error: CodedError) -> None:
         logger.info("offer refused code=%s", error.code)
         return
     with durable_record():
-        record_event(Action.CALL_REFUSED, request_id=requester.request_id, actor=requester.actor, code=error.code)
+        record_event(
+            Action.CALL_REFUSED,
+            request_id=requester.request_id,
+            actor=requester.actor,
+            code=error.code,
+            person=requester.person,
+        )
 
 
 def record_failure(call: Call, *, error: CodedError) -> None:
@@ -316,12 +324,21 @@ def _close_lost_requests(now: datetime) -> None:
                 _record(Action.CALL_FAILED, call, actor="worker", code="outcome_unknown")
 
 
-def _record(action: Action, call: Call, *, actor: str = "", code: str = "", **body: str | int | None) -> None:
+def _record(
+    action: Action,
+    call: Call,
+    *,
+    actor: str = "",
+    code: str = "",
+    person: Mapping[str, Fact] | None = None,
+    **facts: Fact,
+) -> None:
     record_event(
         action,
         request_id=call.request_id,
         actor=actor or f"user:{call.user_id}",
         target=f"call:{call.pk}",
         code=code,
-        **body,
+        person=person,
+        **facts,
     )

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -16,12 +16,14 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import connections
+from django.db.models.signals import post_migrate
 from django.test import AsyncClient, Client
 from pytest_django import Settings
 
 from agents.models import Agent, AgentVersion
 from audit import group_commit
 from audit.group_commit import Work
+from audit.guards import create_guards, drop_guards
 from tests.api_docs.conformance import check_answer
 from tokens.cache_pause import ask_again
 from usage.models import Price
@@ -42,6 +44,18 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
     if database.vendor == "sqlite":
         database.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
         database.settings_dict["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+
+
+# The tests' database is emptied between tests, which the record's guards refuse. `guards` brings them back for a test.
+post_migrate.disconnect(dispatch_uid="audit.guards", sender=apps.get_app_config("audit"))
+
+
+@pytest.fixture
+def guards(transactional_db: None) -> Iterator[None]:
+    """The triggers that guard the record, as a migrated database has them."""
+    create_guards()
+    yield
+    drop_guards()
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ from tokens.key_services import revoke_api_key, switch_api_key
 from tokens.models import ApiKey, Issuance, Policy
 from tokens.services import revoke_issuance
 from voiceagent.admin_words import badge, link_to, time_of, two_lines
+from voiceagent.person import person_of
 from voiceagent.read_only_admin import EvidenceAdmin, ReadOnlyAdmin
 from voiceagent.recorded_admin import RecordedAdmin
 
@@ -213,6 +214,7 @@ class IssuanceAdmin(EvidenceAdmin):
             Action.ISSUANCES_EXPORTED,
             request_id=request_id_of(request),
             actor=actor_of(request),
+            person=person_of(request, request.user),
             rows=queryset.count(),
             filters=history_list.filters_for_record(request.GET),
         )

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-USER_AGENT_CHARS: Final = 300
 SESSION_ID_CHARS: Final = 64
 REFUSALS_KEPT_APART: Final = 20  # for each requester, code and minute; further ones are counted on the last row
 INTENT_DEADLINE_S: Final = 45  # upstream deadline (10 s) and a margin; an older intent has no known outcome

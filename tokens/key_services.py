@@ -87,7 +87,7 @@ def refuse_key_use(requester: Requester, *, error: CodedError) -> None:
         logger.info("key refused code=%s", error.code)
         return
     with durable_record():
-        record_event(Action.API_KEY_REFUSED, request_id=requester.request_id, code=error.code)
+        record_event(Action.API_KEY_REFUSED, request_id=requester.request_id, code=error.code, person=requester.person)
 
 
 def _record(action: Action, key: ApiKey, request_id: str, actor: str) -> None:

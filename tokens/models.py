@@ -22,10 +22,10 @@ from tokens.constants import (
     RATE_FORM,
     SESSION_ID_CHARS,
     SHORTEST_CALL_S,
-    USER_AGENT_CHARS,
 )
 from usage.money import MicrodollarsField
 from voiceagent.environment import is_origin
+from voiceagent.person import USER_AGENT_CHARS
 
 
 class Scope(models.TextChoices):

@@ -8,10 +8,10 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.http import HttpRequest
 
-from tokens.constants import USER_AGENT_CHARS
 from tokens.exceptions import OriginNotAllowed
 from tokens.models import ApiKey
 from voiceagent.client_ip import client_ip
+from voiceagent.person import printable, user_agent_of
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,12 @@ class Requester:
         if self.api_key:
             return f"key:{self.api_key.pk}"
         return f"user:{self.user.pk}" if self.user else ""
+
+    @property
+    def person(self) -> dict[str, str | int | bool | None]:
+        """Return the personal data that an event keeps apart."""
+        name = self.user.get_username() if self.user else ""
+        return {"username": name, "ip": self.ip, "user_agent": self.user_agent}
 
     @property
     def rate_key(self) -> str:
@@ -62,7 +68,7 @@ def requester_of(
         api_key=api_key,
         request_id=request.request_id,  # type: ignore[attr-defined]  # set by the outermost middleware
         ip=client_ip(request),
-        user_agent=printable(request.META.get("HTTP_USER_AGENT", ""))[:USER_AGENT_CHARS],
+        user_agent=user_agent_of(request),
         origin=printable(request.META.get("HTTP_ORIGIN", ""))[:200],
         mark=mark,
     )
@@ -77,8 +83,3 @@ def check_origin(request: HttpRequest, requester: Requester) -> None:
 def is_allowed_origin(request: HttpRequest, origin: str) -> bool:
     own = f"{request.scheme}://{request.get_host()}"
     return origin == own or (origin in settings.ALLOWED_ORIGINS and bool(urlsplit(origin).scheme))
-
-
-def printable(raw_text: str) -> str:
-    """Replace what could break a log line or reorder a screen (control and format characters)."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in raw_text)

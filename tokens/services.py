@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
@@ -23,6 +23,7 @@ from agents.models import AgentVersion
 from audit import group_commit
 from audit.actions import Action
 from audit.group_commit import Group
+from audit.records import Fact
 from audit.services import durable_record, record_event
 from realtime_api import client_secrets
 from realtime_api.errors import CodedError, UpstreamError
@@ -64,6 +65,7 @@ class Admitted:
     allowance: Allowance
     ttl_s: int
     rate: RateState
+    person: dict[str, Fact]
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ def _admit(asked: Asked, rates: RequestRates) -> Admitted:
         body_digest=wish.body_digest,
         requested_at=timezone.now(),
     )
-    return Admitted(user, issuance, session, wish, allowance, _granted_ttl(wish, allowance), rate)
+    return Admitted(user, issuance, session, wish, allowance, _granted_ttl(wish, allowance), rate, requester.person)
 
 
 def _left(rate: RateState) -> int:
@@ -231,7 +233,10 @@ def _write_intent(group: Group, admitted: Admitted) -> None:
 
     group.lock(quotas.subject(user), use)
     group.insert(issuance)
-    _record(group, Action.CLIENT_SECRET_REQUESTED, issuance, agent=issuance.agent, kind=issuance.kind)
+    _record(
+        group, Action.CLIENT_SECRET_REQUESTED, issuance,
+        person=admitted.person, agent=issuance.agent, kind=issuance.kind,
+    )  # fmt: skip
 
 
 _OUTCOME: Final = (
@@ -303,7 +308,7 @@ def record_refusal(group: Group, *, asked: Asked, error: CodedError) -> None:
     )
     group.insert(issuance)
     action = Action.CLIENT_SECRET_DENIED if is_denied else Action.CLIENT_SECRET_FAILED
-    _record(group, action, issuance, code=error.code)
+    _record(group, action, issuance, code=error.code, person=requester.person)
     group.afterwards(lambda: counter.remember_row(issuance.pk))
 
 
@@ -421,5 +426,21 @@ def _actor(issuance: Issuance) -> str:
     return f"user:{issuance.user_id}" if issuance.user_id else ""
 
 
-def _record(group: Group, action: Action, issuance: Issuance, *, code: str = "", **body: str | int | None) -> None:
-    group.record(action, about=issuance, request_id=issuance.request_id, actor=_actor(issuance), code=code, **body)
+def _record(
+    group: Group,
+    action: Action,
+    issuance: Issuance,
+    *,
+    code: str = "",
+    person: Mapping[str, Fact] | None = None,
+    **facts: Fact,
+) -> None:
+    group.record(
+        action,
+        about=issuance,
+        request_id=issuance.request_id,
+        actor=_actor(issuance),
+        code=code,
+        person=person,
+        **facts,
+    )

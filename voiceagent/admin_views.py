@@ -1,7 +1,7 @@
 """Pages of the administration that belong to no single model. `AdminSite.admin_view` lets only staff in."""
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
@@ -24,6 +24,7 @@ from voiceagent.admin_charts import bars_of, columns_of
 from voiceagent.admin_words import time_of
 from voiceagent.end_everything import end_everything, live_secrets
 from voiceagent.overview import PERIODS, overview
+from voiceagent.person import person_of
 
 MAY_SEE_OVERVIEW: Final = ("tokens.view_issuance", "relay.view_call")
 MAY_LOOK_UP: Final = ("tokens.view_issuance", "tokens.view_apikey")
@@ -59,10 +60,10 @@ def overview_page(request: HttpRequest) -> HttpResponse:
     return render(request, "admin/overview.html", context)
 
 
-def _acts(request: HttpRequest) -> dict[str, str]:
+def _acts(request: HttpRequest) -> dict[str, Any]:
     """Return who acts in which request, as events take them."""
     request_id: str = request.request_id  # type: ignore[attr-defined]  # set by the outermost middleware
-    return {"actor": f"user:{request.user.pk}", "request_id": request_id}
+    return {"actor": f"user:{request.user.pk}", "request_id": request_id, "person": person_of(request, request.user)}
 
 
 @require_http_methods(["GET", "POST"])

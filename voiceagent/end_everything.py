@@ -1,5 +1,6 @@
 """Ending everything of a user at once: for a stolen laptop, a leaked key, somebody who has left."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib import import_module
@@ -11,6 +12,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from audit.actions import Action
+from audit.records import Fact
 from audit.services import durable_record, record_event
 from relay.models import Call
 from relay.services import end_call
@@ -35,7 +37,9 @@ class Ended:
         )
 
 
-def end_everything(user: User, *, actor: str, request_id: str, disable: bool = False) -> Ended:
+def end_everything(
+    user: User, *, actor: str, request_id: str, disable: bool = False, person: Mapping[str, Fact] | None = None
+) -> Ended:
     """Revoke a user's API keys and live secrets, end their sessions, hang up their calls; each leaves an event.
 
     1. If asked, the account is disabled. 2. What could make anything new goes: keys, then sessions. 3. What was made
@@ -59,6 +63,7 @@ def end_everything(user: User, *, actor: str, request_id: str, disable: bool = F
         request_id=request_id,
         actor=actor,
         target=f"user:{user.pk}",
+        person=person,
         disabled=disable,
         **asdict(result),
     )

@@ -1,6 +1,7 @@
 """Strict reading of environment variables. Collects every problem, so that a start names all of them at once."""
 
 import difflib
+import hmac
 import os
 import re
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ FALSE_WORDS: Final = frozenset({"0", "false", "no", "off"})
 MAX_DIGITS: Final = 18
 NUMBER: Final = re.compile(r"[1-9][0-9]{0,3}")
 MIN_NUMBERED_CHARS: Final = 32
+KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
 ORIGIN: Final = re.compile(r"https?://[^/?#@A-Z]+")
 RATE: Final = re.compile(r"[1-9][0-9]{0,6}/(?:[1-9][0-9]{0,4})?[smhd]")
 
@@ -69,6 +71,16 @@ class SettingsReader:
                 return {}
             secrets[number] = value
         return secrets
+
+    def numbered_keys(self, name: str, *, required: bool) -> dict[int, bytes]:
+        """Return keys of 32 bytes by number, from `1:` and 64 hexadecimal characters, and so on."""
+        keys = self.numbered_secrets(name)
+        if not keys and required and not self.text(name):
+            self.problems.append(f"{name} is not set (or {name}_FILE).")
+        if not all(KEY.fullmatch(value) for value in keys.values()):
+            self.problems.append(f"{name} must hold 64 hexadecimal characters after each number.")
+            return {}
+        return {number: bytes.fromhex(value) for number, value in keys.items()}
 
     def boolean(self, name: str, default: bool) -> bool:
         word = self.text(name).lower()
@@ -170,6 +182,11 @@ class SettingsReader:
             raise ImproperlyConfigured(
                 f"The settings cannot be used:\n{lines}\nEach variable is explained in .env.example."
             )
+
+
+def numbered_with_demos(secret_key: str, purpose: str, keys: dict[int, bytes]) -> dict[int, bytes]:
+    """Return numbered keys and number 0, made of SECRET_KEY: it serves while there is no other."""
+    return {0: hmac.digest(secret_key.encode(), purpose.encode(), "sha256")} | keys
 
 
 def is_origin(text: str) -> bool:

@@ -41,6 +41,8 @@ def own_secrets() -> tuple[str, ...]:
         settings.REDIS_URL.rpartition("@")[0].rpartition(":")[2],
         str(settings.DATABASES["default"].get("PASSWORD") or ""),
         *settings.API_KEY_PEPPERS.values(),
+        *(key.hex() for key in settings.AUDIT_MAC_KEYS.values()),
+        *(key.hex() for key in settings.AUDIT_SIGNING_KEYS.values()),
     )
 
 

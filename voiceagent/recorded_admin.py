@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from audit.actions import Action
 from audit.services import record_event
+from voiceagent.person import person_of
 
 
 class RecordedAdmin(admin.ModelAdmin[Any]):
@@ -46,5 +47,6 @@ class RecordedAdmin(admin.ModelAdmin[Any]):
             request_id=request.request_id,  # type: ignore[attr-defined]  # set by the outermost middleware
             actor=f"user:{request.user.pk}",
             target=f"{obj._meta.model_name}:{obj.pk}",
+            person=person_of(request, request.user),
             **{name: json.dumps([before.get(name), after.get(name)], default=str) for name in names},
         )

@@ -9,7 +9,7 @@ import django_stubs_ext
 import environ
 from csp.constants import NONCE
 
-from voiceagent.environment import SettingsReader
+from voiceagent.environment import SettingsReader, numbered_with_demos
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -27,6 +27,7 @@ django_stubs_ext.monkeypatch()  # lets ModelAdmin and its like be written with t
 # DEMO is the set-up that `make run` writes: plain http on this machine, the local engine, one web process.
 DEMO = read.boolean("DEMO", False)
 DEBUG = read.boolean("DEBUG", False)
+SERVES = not DEMO and not DEBUG  # others than whoever tries it on this machine
 SECRET_KEY = read.secret("SECRET_KEY", required=True)
 DEMO_PASSWORD = read.secret("DEMO_PASSWORD")
 HOST = read.text("HOST", "127.0.0.1")
@@ -79,6 +80,14 @@ RELAY_RATE = read.rate("RELAY_RATE", "60/m")
 CALL_MAX_S = read.integer("CALL_MAX_S", 3600, low=10, high=3600)
 UNPRICED_MODELS = read.choice("UNPRICED_MODELS", "mark", choices=("mark", "block"))
 CALLS_AT_ONCE = read.integer("CALLS_AT_ONCE", 2, low=1, high=1000)
+
+# --- The record -------------------------------------------------------------------------------------------------
+# The highest number is the key in use; the others stay for what they made. Number 0, of a demo, comes from SECRET_KEY.
+AUDIT_MAC_KEYS = numbered_with_demos(SECRET_KEY, "audit-mac", read.numbered_keys("AUDIT_MAC_KEYS", required=SERVES))
+AUDIT_SIGNING_KEYS = numbered_with_demos(
+    SECRET_KEY, "audit-signing", read.numbered_keys("AUDIT_SIGNING_KEYS", required=SERVES)
+)
+AUDIT_ORIGIN = read.text("AUDIT_ORIGIN", f"{ALLOWED_HOSTS[0]}/voiceagent")
 
 # --- Applications -----------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -238,7 +247,7 @@ SOCIALACCOUNT_STORE_TOKENS = False
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
 # --- HTTP and browser security ----------------------------------------------------------------------------------
-BEHIND_HTTPS = not DEMO and not DEBUG
+BEHIND_HTTPS = SERVES
 SESSION_COOKIE_NAME = "__Host-session" if BEHIND_HTTPS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if BEHIND_HTTPS else "csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_HTTPS

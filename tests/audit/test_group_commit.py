@@ -57,7 +57,7 @@ async def test_rows_and_events_of_many_requests_are_written_with_their_ids() -> 
         assert isinstance(row, Issuance)
         event = await AuditEvent.objects.aget(request_id=row.request_id)
         assert event.target == f"issuance:{row.pk}"
-        assert event.body == {"agent": "assistant"}
+        assert event.facts == {"agent": "assistant"}
         assert (await Issuance.objects.aget(pk=row.pk)).request_id == row.request_id
 
 

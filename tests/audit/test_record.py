@@ -16,7 +16,7 @@ def test_an_event_tells_what_who_and_when() -> None:
 
     event = AuditEvent.objects.get()
     assert (event.action, event.request_id, event.actor, event.target) == ("call.ended", "req_1", "user:7", "call:5")
-    assert (event.code, event.body) == ("user", {"seconds": 12})
+    assert (event.code, event.facts) == ("user", {"seconds": 12})
 
 
 def test_an_event_is_never_changed_or_removed() -> None:

@@ -65,9 +65,9 @@ def test_a_policy_s_changes_are_recorded_with_before_and_after(adas_client: Clie
     assert adas_client.post(f"/admin/tokens/policy/{policy.pk}/delete/", {"post": "yes"}).status_code == 302
 
     added, edited, deleted = AuditEvent.objects.filter(action="policy.changed").order_by("id")
-    assert json.loads(added.body["max_ttl_s"]) == [None, 60]
-    assert edited.body == {"max_ttl_s": "[60, 120]", "allowed_models": '[null, ["gpt-realtime-mini"]]'}
-    assert json.loads(deleted.body["max_ttl_s"]) == [120, None]
+    assert json.loads(str(added.facts["max_ttl_s"])) == [None, 60]
+    assert edited.facts == {"max_ttl_s": "[60, 120]", "allowed_models": '[null, ["gpt-realtime-mini"]]'}
+    assert json.loads(str(deleted.facts["max_ttl_s"])) == [120, None]
 
 
 def test_money_is_edited_in_dollars_and_kept_in_micro_dollars(adas_client: Client) -> None:
@@ -82,7 +82,7 @@ def test_money_is_edited_in_dollars_and_kept_in_micro_dollars(adas_client: Clien
     assert ">\nnull</textarea>" not in shown  # an open question is an empty field
     assert 'name="microdollars_a_day" value="2.50"' in shown
     edited = AuditEvent.objects.filter(action="policy.changed").order_by("id")[1]
-    assert edited.body == {"microdollars_a_day": "[2500000, 3000000]"}
+    assert edited.facts == {"microdollars_a_day": "[2500000, 3000000]"}
 
 
 def test_a_bad_policy_is_refused_in_the_form(adas_client: Client) -> None:
@@ -121,7 +121,7 @@ async def test_history_is_taken_along_and_that_is_an_event(ada: User, alices_pag
     numbers = [str(number) async for number in events.values_list("id", flat=True)]
     assert (len(numbers), line["event_ids"], taken["event_ids"]) == (2, " ".join(numbers), " ".join(numbers))
     assert str(row.secret_digest) not in str(taken)
-    assert await AuditEvent.objects.filter(action="issuances.exported", body__rows=1).acount() == 2
+    assert await AuditEvent.objects.filter(action="issuances.exported", body__contains='"rows":1').acount() == 2
 
 
 async def export(user: User, action: str, *pks: int) -> str:

@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from agents.models import Agent
 from audit import group_commit
-from audit.models import AuditEvent
+from audit.models import AuditEvent, AuditPersonal
 from tokens.models import Issuance
 from tokens.services import secret_digest
 
@@ -70,6 +70,15 @@ def test_intent_and_outcome_are_recorded_in_order(alices_client: Client) -> None
 
     actions = list(AuditEvent.objects.order_by("id").values_list("action", flat=True))
     assert actions == ["client_secret.requested", "client_secret.issued"]
+
+
+def test_who_asked_stands_beside_the_intent_alone(alices_client: Client) -> None:
+    post(alices_client)
+
+    intent = AuditEvent.objects.get(action="client_secret.requested")
+    kept = AuditPersonal.objects.get()
+    assert (kept.event_id, json.loads(kept.data)["username"]) == (intent.pk, "alice")
+    assert "alice" not in repr(list(AuditEvent.objects.values()))
 
 
 def test_an_anonymous_request_is_refused_and_recorded(db: None) -> None:

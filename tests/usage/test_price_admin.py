@@ -32,9 +32,9 @@ def test_a_price_s_changes_are_recorded_with_before_and_after(adas_client: Clien
 
     assert price.microdollars == 32_500_000
     added, edited, deleted = AuditEvent.objects.filter(action="price.changed").order_by("id")
-    assert added.body["valid_from"] == '[null, "2026-12-01 00:00:00+00:00"]'
-    assert (edited.body, edited.target) == ({"microdollars": "[32500000, 30000000]"}, f"price:{price.pk}")
-    assert deleted.body["microdollars"] == "[30000000, null]"
+    assert added.facts["valid_from"] == '[null, "2026-12-01 00:00:00+00:00"]'
+    assert (edited.facts, edited.target) == ({"microdollars": "[32500000, 30000000]"}, f"price:{price.pk}")
+    assert deleted.facts["microdollars"] == "[30000000, null]"
     assert not Price.objects.filter(pk=price.pk).exists()
 
 

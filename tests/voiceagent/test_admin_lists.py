@@ -290,7 +290,7 @@ async def test_the_export_is_of_what_the_filters_find(ada: User) -> None:
 
     assert [line["request_id"] for line in csv.DictReader(io.StringIO(text))] == ["req_row_3", "req_row_2"]
     event = await AuditEvent.objects.aget(action="issuances.exported")
-    assert event.body == {"rows": 2, "filters": "q=…&status=denied"}
+    assert event.facts == {"rows": 2, "filters": "q=…&status=denied"}
 
 
 def test_only_so_many_secrets_are_revoked_at_once(adas_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

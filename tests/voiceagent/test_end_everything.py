@@ -92,7 +92,7 @@ def test_each_step_is_on_record_under_one_request(
     last = events.last()
     assert last is not None
     assert last.target == f"user:{alice.pk}"
-    assert last.body == {"api_keys": 1, "sessions": 1, "secrets": 1, "calls": 1, "disabled": False}
+    assert last.facts == {"api_keys": 1, "sessions": 1, "secrets": 1, "calls": 1, "disabled": False}
 
 
 def test_a_second_time_nothing_is_left(alice: User, make_key: MakeKey, hung_up: list[Call]) -> None:

@@ -149,3 +149,25 @@ def test_secrets_without_a_number_of_their_own_are_a_problem_that_does_not_show_
     (problem,) = read.problems
     assert "pppp" not in problem
     assert "pepper" not in problem
+
+
+def test_numbered_keys_are_bytes() -> None:
+    read = SettingsReader({"NAME": f"2:{'0A' * 32}"})
+    assert (read.numbered_keys("NAME", required=True), read.problems) == ({2: b"\n" * 32}, [])
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [("", "NAME is not set (or NAME_FILE)."), (f"1:{'g' * 64}", "NAME must hold 64 hexadecimal characters")],
+)
+def test_keys_that_are_missing_or_no_keys_are_a_problem(value: str, problem: str) -> None:
+    read = SettingsReader({"NAME": value})
+    assert read.numbered_keys("NAME", required=True) == {}
+    assert [told.startswith(problem) for told in read.problems] == [True]
+
+
+@pytest.mark.parametrize("name", ["AUDIT_MAC_KEYS", "AUDIT_SIGNING_KEYS"])
+def test_a_server_does_not_start_without_the_records_keys(tmp_path: Path, name: str) -> None:
+    keys = {"AUDIT_MAC_KEYS": f"1:{'0a' * 32}", "AUDIT_SIGNING_KEYS": f"1:{'0b' * 32}"} | {name: ""}
+    done = start(tmp_path, SECRET_KEY="x" * 50, **keys)
+    assert (done.returncode, f"{name} is not set" in done.stderr) == (1, True)

@@ -41,7 +41,7 @@ def test_another_value_is_none_of_ours_and_that_was_asked_too(adas_client: Clien
     shown = adas_client.post(PAGE, body, content_type="application/x-www-form-urlencoded").content.decode()
 
     assert "No client secret and no API key of this server" in shown
-    assert AuditEvent.objects.get().body == {"found": False}
+    assert AuditEvent.objects.get().facts == {"found": False}
 
 
 @pytest.mark.parametrize("value", ["", "  "])
