@@ -5,6 +5,8 @@ from django.forms import ModelChoiceField
 from django.http import HttpRequest
 
 from agents.models import Agent, AgentVersion
+from audit.actions import Action
+from voiceagent.recorded_admin import RecordedAdmin
 
 
 class AgentVersionInline(admin.StackedInline[AgentVersion, Agent]):
@@ -20,7 +22,8 @@ class AgentVersionInline(admin.StackedInline[AgentVersion, Agent]):
 
 
 @admin.register(Agent)
-class AgentAdmin(admin.ModelAdmin[Agent]):
+class AgentAdmin(RecordedAdmin):
+    changed = Action.AGENT_CHANGED
     list_display = ["name", "slug", "enabled", "published", "position"]
     list_filter = ["enabled"]
     list_select_related = ["published__agent"]

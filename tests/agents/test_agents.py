@@ -7,6 +7,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from agents.models import Agent, AgentVersion
+from audit.models import AuditEvent
 
 pytestmark = pytest.mark.django_db
 
@@ -102,3 +103,33 @@ def test_another_agent_s_version_cannot_be_published(ada: User, assistant: Agent
 
     assert response.status_code == 200
     assert "not one of the available choices" in response.content.decode()
+
+
+def test_each_change_is_recorded_and_long_instructions_by_their_digest(adas_client: Client, assistant: Agent) -> None:
+    form = {
+        "slug": "assistant",
+        "name": "Helper",
+        "description": assistant.description,
+        "enabled": "on",
+        "position": 0,
+        "published": assistant.published_id,
+    }
+    version = {
+        "versions-TOTAL_FORMS": 2,
+        "versions-INITIAL_FORMS": 1,
+        "versions-0-id": assistant.published_id,
+        "versions-0-agent": assistant.pk,
+        "versions-1-instructions": "Be kind. " * 1500,
+        "versions-1-voice": "cedar",
+        "versions-1-language": "en",
+        "versions-1-silence_duration_ms": 500,
+    }
+    assert adas_client.post(f"/admin/agents/agent/{assistant.pk}/change/", form | version).status_code == 302
+
+    agent, added = AuditEvent.objects.filter(action="agent.changed").order_by("id")
+    assert (agent.target, agent.facts) == (f"agent:{assistant.pk}", {"name": '["Assistant", "Helper"]'})
+    assert (added.target, added.facts["voice"]) == (
+        f"agentversion:{assistant.versions.get(number=2).pk}",
+        '[null, "cedar"]',
+    )
+    assert "13499 characters, SHA-256" in str(added.facts["instructions"])
