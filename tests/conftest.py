@@ -137,6 +137,14 @@ def alices_client(alice: User, assistant: Agent) -> Client:
 
 
 @pytest.fixture
+def adas_client(ada: User) -> Client:
+    """Ada at work in the administration."""
+    client = Client()
+    client.force_login(ada)
+    return client
+
+
+@pytest.fixture
 def offer_sdp() -> str:
     """The offer of a Chromium page with one audio section and one data channel."""
     return (DATA / "chromium_offer.sdp").read_text().replace("\n", "\r\n")

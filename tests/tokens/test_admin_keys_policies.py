@@ -22,13 +22,6 @@ from tokens.export import csv_rows, jsonl_rows
 from tokens.models import ApiKey, Issuance, Policy
 
 
-@pytest.fixture
-def adas_client(ada: User) -> Client:
-    client = Client()
-    client.force_login(ada)
-    return client
-
-
 def act(client: Client, model: str, action: str, *pks: int) -> str:
     chosen = {"action": action, "_selected_action": pks}
     response = client.post(f"/admin/tokens/{model}/", chosen, follow=True)

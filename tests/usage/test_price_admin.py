@@ -1,7 +1,5 @@
 """Prices in the admin: in dollars, with dates, every change on record."""
 
-import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
 from audit.models import AuditEvent
@@ -15,12 +13,6 @@ FORM = {
     "valid_from_1": "00:00:00",
     "source": "invoice",
 }
-
-
-@pytest.fixture
-def adas_client(ada: User, client: Client) -> Client:
-    client.force_login(ada)
-    return client
 
 
 def test_a_price_s_changes_are_recorded_with_before_and_after(adas_client: Client) -> None:

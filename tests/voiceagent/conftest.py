@@ -1,15 +1,4 @@
-"""Ada at work in the administration, and Alice's key."""
-
-import pytest
-from django.contrib.auth.models import User
-from django.test import Client
+"""What the tests of the administration borrow."""
 
 from tests.tokens.conftest import MakeKey as MakeKey
 from tests.tokens.conftest import make_key as make_key
-
-
-@pytest.fixture
-def adas_client(ada: User) -> Client:
-    client = Client()
-    client.force_login(ada)
-    return client
