@@ -1,5 +1,7 @@
 """The closed list of audit actions, `subject.verb` in the past. Old names stay, marked retired."""
 
+from typing import Final
+
 from django.db import models
 
 
@@ -39,6 +41,27 @@ class Action(models.TextChoices):
     CALL_REFUSED = "call.refused"
     CALL_FAILED = "call.failed"
     CALL_ENDED = "call.ended"
+    AUDIT_SEALING_HALTED = "audit.sealing_halted"
+    AUDIT_FINDING_ACCEPTED = "audit.finding_accepted"
+    AUDIT_KEY_ROTATED = "audit.key_rotated"
+    AUDIT_VERIFIED = "audit.verified"
+    AUDIT_EXPORTED = "audit.exported"
+    AUDIT_PRUNED = "audit.pruned"
+    PERSONAL_DATA_ERASED = "personal_data.erased"
+
+
+# What is recorded before the upstream is asked, and what must follow about the same target.
+INTENTS: Final = (Action.CLIENT_SECRET_REQUESTED, Action.CALL_REQUESTED)
+UNKNOWN_OUTCOMES: Final = (Action.CLIENT_SECRET_UNKNOWN,)
+OUTCOMES: Final = (
+    Action.CLIENT_SECRET_ISSUED,
+    Action.CLIENT_SECRET_DENIED,
+    Action.CLIENT_SECRET_FAILED,
+    *UNKNOWN_OUTCOMES,
+    Action.CALL_CREATED,
+    Action.CALL_REFUSED,
+    Action.CALL_FAILED,
+)
 
 
 def action_choices() -> list[tuple[str, str]]:

@@ -11,14 +11,19 @@ from typing import Any, Final
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# The tables whose rows never change and never go.
-GUARDED: Final = ["audit_auditevent"]
+# The tables whose rows never change and never go, and when a new row would take the place of one that is there.
+GUARDED: Final = {
+    "audit_auditevent": "id = NEW.id",
+    "audit_audittile": "id = NEW.id",
+    "audit_auditcheckpoint": "id = NEW.id OR previous_size = NEW.previous_size"
+    " OR (size = NEW.size AND previous_size IS NOT NULL AND NEW.previous_size IS NOT NULL)",
+}
 
 # INSERT OR REPLACE removes a row without any trigger on DELETE, so an identifier that exists is refused.
 SQLITE: Final = {
     "{table}_no_update": "BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
     "{table}_no_delete": "BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
-    "{table}_no_replace": "BEFORE INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id)"
+    "{table}_no_replace": "BEFORE INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE {is_same})"
     " BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
 }
 # The last one takes a transaction number before the row's identifier is drawn: who waits for all older transactions
@@ -91,7 +96,7 @@ def _triggers(database: BaseDatabaseWrapper | Any) -> list[tuple[str, str, str]]
     """Return table, name and text of each trigger."""
     templates = SQLITE if database.vendor == "sqlite" else POSTGRESQL
     return [
-        (table, name.format(table=table), trigger.format(table=table))
-        for table in GUARDED
+        (table, name.format(table=table), trigger.format(table=table, is_same=is_same))
+        for table, is_same in GUARDED.items()
         for name, trigger in templates.items()
     ]

@@ -8,6 +8,9 @@ from django.db.models import Q
 
 from audit.actions import action_choices
 from audit.records import Fact, record_of
+from audit.tree_models import AuditCheckpoint, AuditEdge, AuditExport, AuditTile
+
+__all__ = ["AppendOnlyError", "AuditCheckpoint", "AuditEdge", "AuditEvent", "AuditExport", "AuditPersonal", "AuditTile"]
 
 
 class AppendOnlyError(TypeError):

@@ -1,10 +1,11 @@
 """Signing checkpoints as the C2SP's signed notes: one line by the key, and one that adds the time."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.conf import settings
 
 from audit.verifier import ED25519, Key, cosign, key_id, signature_line, verifier_key
 
@@ -48,3 +49,9 @@ def signed_checkpoint(signers: Sequence[Signer], size: int, root: bytes, at: int
     """Return a checkpoint that every signer has signed; the newest key comes first."""
     text = checkpoint_text(signers[0].origin, size, root)
     return f"{text}\n" + "".join(signer.lines(text, at) for signer in signers)
+
+
+def signers() -> list[Signer]:
+    """Return every key of the settings, the one in use first."""
+    seeds: Mapping[int, bytes] = settings.AUDIT_SIGNING_KEYS
+    return [Signer(settings.AUDIT_ORIGIN, number, seeds[number]) for number in sorted(seeds, reverse=True)]

@@ -88,6 +88,9 @@ AUDIT_SIGNING_KEYS = numbered_with_demos(
     SECRET_KEY, "audit-signing", read.numbered_keys("AUDIT_SIGNING_KEYS", required=SERVES)
 )
 AUDIT_ORIGIN = read.text("AUDIT_ORIGIN", f"{ALLOWED_HOSTS[0]}/voiceagent")
+AUDIT_EXPORT_STDOUT = read.boolean("AUDIT_EXPORT_STDOUT", False)
+AUDIT_WEBHOOK_URL = read.url("AUDIT_WEBHOOK_URL", "", schemes=("https", "http"))
+AUDIT_WITNESS_URL = read.url("AUDIT_WITNESS_URL", "", schemes=("https", "http"))
 
 # --- Applications -----------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -165,6 +168,13 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 else:
     # As long as SQLite waits: a row that somebody else holds ends as 503, instead of holding up all who come after.
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("options", "-c lock_timeout=5s")
+# Beside a database that is a file, so that one started anew meets no checkpoints of another.
+AUDIT_EXPORT_FILE = read.text(
+    "AUDIT_EXPORT_FILE",
+    f"{DATABASES['default']['NAME']}.checkpoints"
+    if DATABASES["default"]["ENGINE"].endswith("sqlite3")
+    else f"{VAR_DIR / 'checkpoints.jsonl'}",
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = read.url("REDIS_URL", "", schemes=("redis", "rediss", "unix"))
 if REDIS_URL:

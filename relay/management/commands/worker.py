@@ -1,4 +1,4 @@
-"""`manage.py worker`: sweep calls, close orphaned intents, prune what is past its time, until told to stop."""
+"""`manage.py worker`: sweep calls, close orphaned intents, prune what is past its time, seal the record."""
 
 import logging
 import signal
@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 from django.utils import timezone
 
+from audit.loop import AuditLoop
 from relay.constants import SWEEP_INTERVAL_S
 from relay.services import sweep_calls
 from tokens.services import close_orphans
@@ -26,9 +27,12 @@ class Command(BaseCommand):
         for signal_number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signal_number, lambda *_: stop.set())
         logger.info("worker started")
+        record = AuditLoop()
+        record.start()
         while not stop.is_set():
             run_once()
             stop.wait(SWEEP_INTERVAL_S)
+        record.stop()
         logger.info("worker stopped")
 
 

@@ -1,0 +1,52 @@
+"""Times and nonces of neighbouring events: what a copied row or one put in later cannot get right."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from audit.event_rows import EventRow
+
+WINDOW: Final = timedelta(minutes=10)
+CLOCK_STEP: Final = timedelta(seconds=2)
+
+CLOCK: Final = "clock_went_back"
+REPLAYED: Final = "replayed"
+BACKDATED: Final = "backdated"
+
+
+class RowOrder:
+    """Looks at events in the order of their identifiers. Remembers the nonces of ten to twenty minutes."""
+
+    def __init__(self) -> None:
+        self.newest = ""
+        self._previous = ""
+        self._turn_at = ""
+        self._nonces: set[str] = set()
+        self._older_nonces: set[str] = set()
+
+    def check(self, row: EventRow) -> str:
+        """Return what is wrong with an event: CLOCK, REPLAYED, BACKDATED or nothing.
+
+        A copy of a recent event has its nonce; a copy of an old one has its time, which the MAC covers.
+        """
+        if row.nonce in self._nonces or row.nonce in self._older_nonces:
+            return REPLAYED
+        if row.time < self.newest and _moment(self.newest) - _moment(row.time) > WINDOW:
+            return BACKDATED
+        went_back = row.time < self._previous and _moment(self._previous) - _moment(row.time) > CLOCK_STEP
+        self._previous = row.time
+        self.newest = max(self.newest, row.time)
+        self._remember(row.nonce)
+        return CLOCK if went_back else ""
+
+    def _remember(self, nonce: str) -> None:
+        if self.newest >= self._turn_at:
+            self._turn_at = (_moment(self.newest) + WINDOW).isoformat(timespec="microseconds") + "Z"
+            self._older_nonces, self._nonces = self._nonces, set()
+        self._nonces.add(nonce)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text.removesuffix("Z"))
+    except ValueError:
+        return datetime.min  # no time of ours, which its MAC shows, too

@@ -1,0 +1,48 @@
+"""The sealed tree as it stands in the database: newest checkpoint, tiles, proofs."""
+
+from collections.abc import Iterable
+
+from audit.merkle import GrowingTree, Tile, TiledTree
+from audit.tree_models import AuditCheckpoint, AuditEdge, AuditTile
+
+
+def newest_checkpoint() -> AuditCheckpoint | None:
+    """Return the newest checkpoint that sealed something."""
+    return AuditCheckpoint.objects.filter(previous_size__isnull=False).order_by("-size").first()
+
+
+def stored_tile(level: int, number: int) -> bytes:
+    """Return the hashes of a tile, short ones included. Raises KeyError when there is none.
+
+    The edge is asked first: between the two questions a tile may become whole, but never short again.
+    """
+    edge = AuditEdge.objects.filter(level=level, number=number).first()
+    if edge is not None:
+        return bytes(edge.hashes)
+    tile = AuditTile.objects.filter(pk=AuditTile.id_of(level, number)).first()
+    if tile is None:
+        raise KeyError(f"tile {level}/{number} is missing")
+    return bytes(tile.hashes)
+
+
+def stored_tree(size: int) -> TiledTree:
+    """Return the tree of the first `size` events. size: of a checkpoint, read before."""
+    return TiledTree(size, stored_tile)
+
+
+def growing_tree() -> GrowingTree:
+    """Return the tree that the edge stands for."""
+    return GrowingTree([bytes(edge.hashes) for edge in AuditEdge.objects.order_by("level")])
+
+
+def write_tiles(whole: Iterable[Tile], edge: Iterable[Tile]) -> None:
+    """Keep tiles that became whole, and the edge in its new state, in the caller's transaction."""
+    AuditTile.objects.bulk_create(
+        [AuditTile(id=AuditTile.id_of(tile.level, tile.number), hashes=tile.hashes) for tile in whole], batch_size=50
+    )
+    AuditEdge.objects.bulk_create(
+        [AuditEdge(level=tile.level, number=tile.number, hashes=tile.hashes) for tile in edge],
+        update_conflicts=True,
+        unique_fields=["level"],
+        update_fields=["number", "hashes"],
+    )

@@ -1,0 +1,281 @@
+"""Full verification: every event, leaf and checkpoint, and what was exported, in one pass of constant memory."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Final
+
+from audit.actions import Action
+from audit.event_rows import EventRow, event_rows, read_rows
+from audit.merkle import HASH_BYTES, TILE_HEIGHT, TILE_WIDTH, GrowingTree, Tile
+from audit.models import AuditEvent, AuditPersonal
+from audit.notes import signers
+from audit.row_order import CLOCK, RowOrder
+from audit.sealer import is_accepted
+from audit.services import record_event
+from audit.sinks import newest_anchors
+from audit.stored_tree import newest_checkpoint, stored_tile
+from audit.tree_models import AuditCheckpoint
+from audit.verifier import Note, NotProven, event_leaf, gap_leaf, open_note, personal_commitment
+
+PERSONAL_BATCH: Final = 2000
+
+
+@dataclass
+class VerifyReport:
+    """What a full verification found. first_bad_id: where the record stops being what was signed, if it does."""
+
+    ok: bool = True
+    first_bad_id: int | None = None
+    message: str = ""
+    size: int = 0
+    events: int = 0
+    unsealed: int = 0
+    gaps: int = 0
+    pruned_to: int = 0
+    erased: int = 0
+    accepted: int = 0
+    clock_steps: int = 0
+    checkpoints: int = 0
+    anchors: int = 0
+    seconds: float = 0.0
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def verify_record(exported: Sequence[Note] = ()) -> VerifyReport:
+    """Recompute everything from the rows, and compare it with what was signed.
+
+    exported: checkpoints that were kept outside the database, whose signatures hold; what the settings' own file
+    holds last is looked at in any case. Stops at the first thing that is wrong.
+    """
+    report, started = VerifyReport(), time.monotonic()
+    try:
+        _Pass(report, [*exported, *(note for _, note in newest_anchors())]).run()
+    except NotProven as exc:
+        report.ok, report.first_bad_id, report.message = False, exc.event, str(exc)
+    report.seconds = round(time.monotonic() - started, 3)
+    return report
+
+
+def verify_and_record() -> VerifyReport:
+    """Verify fully, and put the outcome into the record, where the integrity page finds it."""
+    report = verify_record()
+    record_event(
+        Action.AUDIT_VERIFIED, request_id="", actor="worker", code="" if report.ok else "tampered",
+        target="" if report.first_bad_id is None else f"event:{report.first_bad_id}",
+        size=report.size, events=report.events, checkpoints=report.checkpoints, anchors=report.anchors,
+        message=report.message[:500],
+    )  # fmt: skip
+    return report
+
+
+def is_due(since: datetime) -> bool:
+    """Tell whether nothing was verified fully since then, and there is something to verify."""
+    has_one = AuditEvent.objects.filter(action=Action.AUDIT_VERIFIED, recorded_at__gte=since).exists()
+    return not has_one and newest_checkpoint() is not None
+
+
+def pruned_to() -> int:
+    """Return the last identifier that was removed from the beginning, as genuine events of the record tell it."""
+    found = 0
+    for event in AuditEvent.objects.filter(action=Action.AUDIT_PRUNED).order_by("pk"):
+        if all(row.is_genuine for row in read_rows(event.pk - 1, event.pk, 1)):
+            found = max(found, int(event.facts["last"] or 0))
+    return found
+
+
+@dataclass
+class _Pass:
+    """One walk over identifiers, tiles and checkpoints side by side."""
+
+    report: VerifyReport
+    exported: Sequence[Note]
+    _tree: GrowingTree = field(default_factory=GrowingTree)
+    _order: RowOrder = field(default_factory=RowOrder)
+    _tile: bytes = b""
+    _proven_to: int = 0
+
+    def run(self) -> None:
+        newest, report = newest_checkpoint(), self.report
+        report.size = newest.size if newest else 0
+        report.pruned_to = pruned_to()
+        stops = _Stops(report, self.exported, newest)
+        for leaf, event in self._leaves(report.pruned_to, report.size):
+            self._compare_with_tile(leaf, event)
+            self._tree.push(leaf)
+            if event == stops.next_size:
+                stops.check(self._tree.root(), self._proven_to)
+                self._proven_to = event
+            if event % TILE_WIDTH == 0:
+                self._compare_upper_tiles()
+        stops.finish(self._proven_to)
+        self._look_at_unsealed()
+
+    def _leaves(self, pruned: int, size: int) -> Iterator[tuple[bytes, int]]:
+        """Yield the leaf that each identifier has by its row, and where rows were pruned by its tile."""
+        for event in range(1, pruned + 1):
+            if (event - 1) % TILE_WIDTH == 0:
+                tile = stored_tile(0, (event - 1) // TILE_WIDTH)
+            at = (event - 1) % TILE_WIDTH * HASH_BYTES
+            yield tile[at : at + HASH_BYTES], event
+        if AuditEvent.objects.filter(pk__lte=pruned).exists():
+            raise NotProven("There are events among those that were pruned.", 1)
+        expected = pruned + 1
+        for rows in _in_batches(event_rows(pruned, size)):
+            self._check_personal(rows)
+            for row in rows:
+                for missing in range(expected, row.id):
+                    yield self._gap(missing), missing
+                yield self._event(row), row.id
+                expected = row.id + 1
+        for missing in range(expected, size + 1):
+            yield self._gap(missing), missing
+
+    def _gap(self, event: int) -> bytes:
+        self.report.gaps += 1
+        return gap_leaf(event)
+
+    def _event(self, row: EventRow) -> bytes:
+        self.report.events += 1
+        self._check_row(row)
+        return event_leaf(row.id, row.mac, row.record)
+
+    def _check_row(self, row: EventRow) -> None:
+        problem = self._order.check(row) if row.is_genuine else "its MAC is wrong"
+        if problem == CLOCK:
+            self.report.clock_steps += 1
+        elif problem and not is_accepted(row.id):
+            raise NotProven(f"Event {row.id} is not as this server wrote it: {problem}.", row.id)
+        elif problem:
+            self.report.accepted += 1
+
+    def _check_personal(self, rows: Sequence[EventRow]) -> None:
+        wanted = {row.id: row.personal for row in rows if row.personal}
+        found = AuditPersonal.objects.filter(pk__gte=rows[0].id, pk__lte=rows[-1].id)
+        for event, salt, data in found.values_list("event_id", "salt", "data"):
+            if _commitment(salt, data) != wanted.pop(event, ""):
+                raise NotProven(f"The personal data of event {event} were changed.", event)
+        self.report.erased += len(wanted)
+
+    def _compare_with_tile(self, leaf: bytes, event: int) -> None:
+        at = (event - 1) % TILE_WIDTH * HASH_BYTES
+        if at == 0:
+            self._tile = _tile_or_nothing(0, (event - 1) // TILE_WIDTH)
+        if self._tile[at : at + HASH_BYTES] != leaf:
+            raise NotProven(f"Event {event} is not what was sealed: it was changed, removed or put there.", event)
+
+    def _compare_upper_tiles(self) -> None:
+        for tile in self._tree.take_whole():
+            if tile.level and _tile_or_nothing(tile.level, tile.number) != tile.hashes:
+                raise NotProven(f"Tile {tile.level}/{tile.number} is not what its events give.", _first_of(tile))
+
+    def _look_at_unsealed(self) -> None:
+        """Check the MACs of what came after the newest checkpoint; there is no proof of it yet."""
+        for row in event_rows(self.report.size, self.report.size + (1 << 62)):
+            self.report.unsealed += 1
+            self._check_row(row)
+
+
+class _Stops:
+    """The sizes at which something was signed: the checkpoints of the database, and those kept elsewhere."""
+
+    def __init__(self, report: VerifyReport, exported: Sequence[Note], newest: AuditCheckpoint | None) -> None:
+        self._report, self._keys = report, signers()
+        self._elsewhere: dict[int, set[bytes]] = {}
+        for note in exported:
+            self._elsewhere.setdefault(note.size, set()).add(note.root)
+        self._size = newest.size if newest else 0
+        self._previous_size, self._key_number = 0, min((key.number for key in self._keys), default=0)
+        self._checkpoints = _checkpoints(self._size)
+        self._checkpoint = next(self._checkpoints, None)
+        self._beyond = min((size for size in self._elsewhere if size > self._size), default=None)
+        self._sizes = iter(sorted(size for size in self._elsewhere if 0 < size <= self._size))
+        self._other = next(self._sizes, None)
+
+    @property
+    def next_size(self) -> int:
+        sizes = [size for size in (self._checkpoint and self._checkpoint.size, self._other) if size]
+        return min(sizes, default=0)
+
+    def check(self, root: bytes, proven_to: int) -> None:
+        """Compare the root that the rows give with everything that was signed at this size."""
+        size, first = self.next_size, proven_to + 1
+        while self._checkpoint is not None and self._checkpoint.size == size:
+            self._check_checkpoint(self._checkpoint, root, first)
+            self._checkpoint = next(self._checkpoints, None)
+        if self._other == size:
+            if self._elsewhere[size] != {root}:
+                raise NotProven(f"Events {first} to {size} are not those of the checkpoint kept elsewhere.", first)
+            self._report.anchors += 1
+            self._other = next(self._sizes, None)
+
+    def finish(self, proven_to: int) -> None:
+        if self._checkpoint is not None:
+            raise NotProven(f"The checkpoint of {self._checkpoint.size} events has no events.", proven_to + 1)
+        if self._beyond is not None:
+            raise NotProven(
+                f"A checkpoint of {self._beyond} events was kept elsewhere; this database has sealed {self._size}.",
+                self._size + 1,
+            )
+
+    def _check_checkpoint(self, checkpoint: AuditCheckpoint, root: bytes, first: int) -> None:
+        try:
+            note = open_note(checkpoint.note, [key.key for key in self._keys if key.number == checkpoint.signing_key])
+        except NotProven as exc:
+            raise NotProven(str(exc), first) from exc
+        if (note.size, note.root) != (checkpoint.size, bytes.fromhex(checkpoint.root)):
+            raise NotProven(f"The checkpoint of {checkpoint.size} events is not what it signs.", first)
+        if note.root != root:
+            raise NotProven(f"Events {first} to {note.size} are not those that were signed.", first)
+        if checkpoint.previous_size is not None:
+            if checkpoint.previous_size != self._previous_size:
+                raise NotProven(f"A checkpoint is missing before that of {checkpoint.size} events.", first)
+            self._previous_size = checkpoint.size
+        if checkpoint.signing_key < self._key_number:
+            raise NotProven(f"The checkpoint of {checkpoint.size} events is signed by a key that was replaced.", first)
+        self._key_number = max(self._key_number, checkpoint.signing_key)
+        self._report.checkpoints += 1
+
+
+def _checkpoints(size: int) -> Iterator[AuditCheckpoint]:
+    """Yield the checkpoints up to a size in the order in which they were made. Raises NotProven when a size falls."""
+    last = 0
+    for checkpoint in AuditCheckpoint.objects.filter(size__lte=size).order_by("id").iterator(chunk_size=500):
+        if checkpoint.size < max(last, 1):
+            raise NotProven(f"A checkpoint of {checkpoint.size} events follows one of {last}.", checkpoint.size + 1)
+        last = checkpoint.size
+        yield checkpoint
+
+
+def _tile_or_nothing(level: int, number: int) -> bytes:
+    try:
+        return stored_tile(level, number)
+    except KeyError:
+        return b""
+
+
+def _commitment(salt: str, data: str) -> str:
+    try:
+        return personal_commitment(bytes.fromhex(salt), data)
+    except ValueError:
+        return "none"  # no salt of ours
+
+
+def _first_of(tile: Tile) -> int:
+    """Return the first identifier below a tile."""
+    return (tile.number << (TILE_HEIGHT * (tile.level + 1))) + 1
+
+
+def _in_batches(rows: Iterator[EventRow]) -> Iterator[list[EventRow]]:
+    batch: list[EventRow] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == PERSONAL_BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,55 @@
+"""Events to seal, a sealer, and hands that reach past the guards."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from pytest_django import Settings
+
+from audit.actions import Action
+from audit.sealer import Sealer
+from audit.services import record_event
+
+
+@pytest.fixture(autouse=True)
+def export_file(settings: Settings, tmp_path: Path) -> Path:
+    """Where checkpoints are exported to; nothing else is configured."""
+    path = tmp_path / "checkpoints.jsonl"
+    settings.AUDIT_EXPORT_FILE = str(path)
+    settings.AUDIT_EXPORT_STDOUT, settings.AUDIT_WEBHOOK_URL, settings.AUDIT_WITNESS_URL = False, "", ""
+    return path
+
+
+@pytest.fixture
+def sealer(transactional_db: None) -> Iterator[Sealer]:
+    restart_numbers()
+    sealer = Sealer()
+    yield sealer
+    sealer.lock.drop()
+    connection.close()  # and with it PostgreSQL's lock
+
+
+def write_events(count: int, *, user: int = 7) -> list[int]:
+    """Record events with personal data; returns their identifiers."""
+    return [
+        record_event(
+            Action.CALL_ENDED, request_id=f"req_{number}", actor=f"user:{user}", target=f"call:{number}",
+            person={"username": "alice", "ip": "192.0.2.7"}, seconds=number,
+        ).pk
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def sql(statement: str, *values: str | int) -> None:
+    """Change a table as somebody with the database would; the tests' database has no guards."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+
+
+def restart_numbers() -> None:
+    """Begin with 1, as a new database does: emptying the tables between tests leaves the count where it was."""
+    if connection.vendor == "sqlite":
+        sql("DELETE FROM sqlite_sequence WHERE name = 'audit_auditevent'")
+    else:
+        sql("ALTER SEQUENCE audit_auditevent_id_seq RESTART")
