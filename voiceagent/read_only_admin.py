@@ -4,12 +4,12 @@ from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.options import ShowFacets
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from voiceagent.capped_paginator import CappedPaginator
-from voiceagent.list_filters import Chip, EvidenceFilter
+from voiceagent.list_filters import Chip, EvidenceFilter, OlderFilter, newest_first, place_of
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[Any]):
@@ -29,6 +29,12 @@ class EvidenceChangeList(ChangeList):
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         ordering: list[Any] = self._get_deterministic_ordering(self.model_admin.get_ordering(request))  # type: ignore[attr-defined]  # not in the stubs
         return ordering
+
+    def older_query(self) -> str:
+        """Return the query of the rows after this page, for a list that has more than its pages show."""
+        last = list(self.result_list)[-1]
+        field = newest_first(self.model_admin)
+        return self.get_query_string({"before": place_of(getattr(last, field), last.pk)}, remove=[PAGE_VAR])
 
     def chips(self) -> list[Chip]:
         """Return the filters in use, each with the address of the list without it."""
@@ -53,10 +59,13 @@ class EvidenceAdmin(ReadOnlyAdmin):
         title = str(self.opts.verbose_name_plural)
         return super().changelist_view(request, {"title": title[:1].upper() + title[1:]} | (extra_context or {}))
 
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        return [*super().get_list_filter(request), OlderFilter]
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return EvidenceChangeList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Allow the filters' own parameters, and no field of the model: a digest could be guessed by its start."""
-        filters = cast("list[type[EvidenceFilter]]", self.list_filter)
+        filters = cast("list[type[EvidenceFilter]]", [*self.list_filter, OlderFilter])
         return any(lookup in listed.parameters for listed in filters)

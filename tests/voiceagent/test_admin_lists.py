@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -206,6 +206,40 @@ def test_no_list_counts_or_shows_everything(adas_client: Client, model: str, que
     assert not any(offer in words for offer in ("Show all", "Show counts", "showall"))
     assert len(shown.context["cl"].result_list) <= 50
     assert ("More than 10,000" in words) is ("q=" not in query)
+
+
+@pytest.mark.parametrize("model", LISTS)
+def test_every_row_of_a_list_without_end_is_reached_once(
+    adas_client: Client, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capped_paginator, "COUNT_CAP", 60)
+    for number in range(130):
+        called(number, issuance=issued(number, requested_at=NOON - timedelta(seconds=number // 40)))
+        record_event(Action.CALL_ENDED, request_id=f"req_row_{number}")
+    seen: list[int] = []
+    address = f"/admin/{model}/"
+    for _ in range(5):  # more than enough
+        shown = adas_client.get(address).context["cl"]
+        seen += [row.pk for row in shown.result_list]
+        if not shown.paginator.is_capped:
+            break
+        address = f"/admin/{model}/{shown.older_query()}"
+    last = [
+        row.pk
+        for row in adas_client.get(f"/admin/{model}/{shown.get_query_string({'p': 2})}").context["cl"].result_list
+    ]
+
+    assert len(seen) == len(set(seen))
+    everything = set(shown.model.objects.values_list("pk", flat=True))
+    assert everything == {*seen, *last}
+
+
+@pytest.mark.parametrize("place", ["x", "1-", "9999999999999999-1"])
+def test_a_place_that_is_none_finds_nothing_or_everything(adas_client: Client, place: str) -> None:
+    issued(1)
+    response = adas_client.get("/admin/tokens/issuance/", {"before": place})
+    assert response.status_code == 200
+    assert len(response.context["cl"].result_list) == (1 if place.startswith("9") else 0)
 
 
 @pytest.mark.parametrize("model", LISTS)
