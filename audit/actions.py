@@ -38,6 +38,7 @@ class Action(models.TextChoices):
     USER_GROUPS_CHANGED = "user.groups_changed"
     CALL_REQUESTED = "call.requested"
     CALL_CREATED = "call.created"
+    CALL_JOINED = "call.joined"
     CALL_REFUSED = "call.refused"
     CALL_FAILED = "call.failed"
     CALL_ENDED = "call.ended"

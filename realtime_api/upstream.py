@@ -102,7 +102,7 @@ async def create_client_secret(
         "OpenAI-Safety-Identifier": safety_identifier,
     }
     raw_body = json.dumps(body).encode()
-    with _logged("mint"):
+    with logged("mint"):
         status, answer_headers, answer = await _post(
             http, upstream, "/realtime/client_secrets", data=raw_body, headers=headers
         )
@@ -124,7 +124,7 @@ async def create_call_with_secret(
         "Accept": "application/sdp",
         "Accept-Encoding": "identity",
     }
-    with _logged("call"):
+    with logged("call"):
         status, answer_headers, body = await _post(
             http, upstream, "/realtime/calls", data=offer_sdp.encode(), headers=headers
         )
@@ -147,7 +147,7 @@ async def create_call(
     form.add_field("sdp", offer_sdp, content_type="application/sdp")
     form.add_field("session", json.dumps(session), content_type="application/json")
     headers = upstream.headers() | {"Accept": "application/sdp", "OpenAI-Safety-Identifier": safety_identifier}
-    with _logged("call"):
+    with logged("call"):
         status, answer_headers, body = await _post(http, upstream, "/realtime/calls", data=form, headers=headers)
         if status != HTTPStatus.CREATED:
             raise failure(status, answer_headers, body)
@@ -194,7 +194,7 @@ def _sync_error(exc: Exception, cut_off: CutOff) -> errors.UpstreamError:
 
 
 @contextmanager
-def _logged(attempt: str) -> Iterator[None]:
+def logged(attempt: str) -> Iterator[None]:
     """Log why a mint or a call came to nothing: what was said, where to read on, and what to do."""
     try:
         yield
@@ -225,17 +225,17 @@ async def _post(
             upstream.base_url + path, data=data, headers=headers, timeout=timeout, allow_redirects=False
         ) as answer:
             call_id = _call_id(answer.headers) if answer.status == HTTPStatus.CREATED else ""
-            return answer.status, answer.headers, await _read_capped(answer.content)
+            return answer.status, answer.headers, await read_capped(answer.content)
     except errors.UpstreamError as exc:
         exc.call_id = call_id
         raise
     except (TimeoutError, aiohttp.ClientError) as exc:
-        error = _async_error(exc)
+        error = async_error(exc)
         error.call_id = call_id
         raise error from exc
 
 
-def _async_error(exc: Exception) -> errors.UpstreamError:
+def async_error(exc: Exception) -> errors.UpstreamError:
     if isinstance(exc, aiohttp.ConnectionTimeoutError):
         return errors.UpstreamConnectTimeout()
     if isinstance(exc, TimeoutError):
@@ -245,7 +245,7 @@ def _async_error(exc: Exception) -> errors.UpstreamError:
     return errors.UpstreamUnreachable() if isinstance(exc, aiohttp.ClientConnectorError) else errors.UpstreamBroken()
 
 
-async def _read_capped(content: aiohttp.StreamReader) -> bytes:
+async def read_capped(content: aiohttp.StreamReader) -> bytes:
     body = bytearray()
     async for chunk in content.iter_any():
         body += chunk

@@ -65,3 +65,71 @@ class InvalidCallEvent(RelayError):
     status = 400
     default_message = "The report must name a known type of event."
     suggested_action = "Correct the report as the message says."
+
+
+class CredentialInAddress(RelayError):
+    """Addresses end in logs, histories and other people's eyes."""
+
+    code = "credential_in_address"
+    title = "The key must not stand in the address"
+    status = 401
+    default_message = "A key in the address can be read in logs and histories, so this one should be revoked."
+    suggested_action = "Send it as `Authorization: Bearer …` or as the subprotocol `openai-insecure-api-key.…`."
+
+
+class ApiKeyInPage(RelayError):
+    code = "api_key_in_page"
+    title = "An API key does not belong in a page"
+    status = 403
+    default_message = "This socket was opened by a web page, where everybody can read its API key."
+    suggested_action = "Let your server get a client secret with the key, and open the socket with that."
+
+
+class InvalidSocketAddress(RelayError):
+    code = "invalid_request"
+    title = "The address could not be read"
+    status = 400
+    default_message = "The socket's address takes `model`, `agent` and `call_id`."
+    suggested_action = "Correct the address as the message says."
+
+
+class BetaProtocol(RelayError):
+    code = "beta_api_shape_disabled"
+    title = "The beta interface is gone"
+    status = 400
+    default_message = "The beta of the Realtime API is no longer supported."
+    suggested_action = "Leave the subprotocol openai-beta.realtime-v1 out and use the current events."
+
+
+class TooManySockets(RelayError):
+    code = "busy"
+    title = "The server is busy"
+    status = 503
+    default_message = "This server carries as many sockets as it may."
+    suggested_action = "Try again in a moment."
+
+
+class InvalidEvent(RelayError):
+    code = "invalid_event"
+    title = "What was sent is no event"
+    status = 400
+    default_message = "Send client events of the Realtime API, each as one JSON object in a text frame."
+    suggested_action = "Correct what is sent, then connect again."
+
+
+class EventNotAllowed(RelayError):
+    """Told on the socket by an `error` event; the call goes on."""
+
+    code = "event_not_allowed"
+    title = "This is the server's to say"
+    status = 403
+    default_message = "The event, or a field of it, is not open to this client."
+    suggested_action = "Leave out what the message names; docs/websocket.md lists what may be sent."
+
+
+class TooManyEvents(RelayError):
+    code = "too_many_events"
+    title = "Too many events"
+    status = 429
+    default_message = "Events came faster than a call needs them."
+    suggested_action = "Send 20 to 100 ms of sound in each event."

@@ -30,7 +30,7 @@ class CallQuerySet(models.QuerySet["Call"]):
             ended_at__lt=now - timedelta(seconds=HANG_UP_GRACE_S),
         )
         is_due = Q(hang_up_again_at=None) | Q(hang_up_again_at__lte=now)
-        return ended.filter(is_due, hung_up_at=None).exclude(upstream_id=None)
+        return ended.filter(is_due, hung_up_at=None, transport=Call.Transport.WEBRTC).exclude(upstream_id=None)
 
 
 def end_reasons() -> list[tuple[str, str]]:
@@ -46,6 +46,10 @@ class Call(models.Model):
         FAILED = "failed", "Failed"
         UNKNOWN = "unknown", "Outcome unknown"
 
+    class Transport(models.TextChoices):
+        WEBRTC = "webrtc", "WebRTC"
+        WEBSOCKET = "websocket", "WebSocket"
+
     class EndReason(models.TextChoices):
         USER = "user", "Ended by the person"
         PAGE_CLOSED = "page_closed", "Page closed"
@@ -56,6 +60,14 @@ class Call(models.Model):
         HUNG_UP = "hung_up", "Hung up by REST"
         REPLACED = "replaced", "Gave way to a newer call"
         ADMINISTRATOR = "administrator", "Ended by an administrator"
+        IDLE = "idle", "Nobody spoke"
+        ACCESS_ENDED = "access_ended", "Signed out, disabled or revoked"
+        SLOW_CLIENT = "slow_client", "Client stopped reading"
+        BAD_CLIENT = "bad_client", "Client broke the protocol"
+        UPSTREAM_ENDED = "upstream_ended", "Ended by the voice service"
+        UPSTREAM_FAILED = "upstream_failed", "The voice service failed"
+        SERVER_RESTART = "server_restart", "This server was stopped"
+        SERVER_LOST = "server_lost", "The process of its socket died"
 
     class Metering(models.TextChoices):
         OPEN = "open", "Not settled yet"
@@ -76,7 +88,7 @@ class Call(models.Model):
     )
     agent = models.CharField(max_length=80, blank=True)
     model = models.CharField(max_length=80, blank=True)
-    transport = models.CharField(max_length=20, default="webrtc")
+    transport = models.CharField(max_length=20, default=Transport.WEBRTC)
     request_id = models.CharField(max_length=64)
     state = models.CharField(max_length=10, choices=State)
     error_code = models.CharField(max_length=64, blank=True)

@@ -124,7 +124,7 @@ def claim(unverified_secret: str, requester: Requester, asked_model: str = "") -
         assert issuance.user is not None  # a secret without a user is not bound to anybody
         allowance = allowance_of(issuance.user, issuance.api_key)
         allowance.check_origin(requester.origin)
-        _make_room(issuance.user, allowance, now)
+        make_room(issuance.user, allowance, now)
         reservation = reserve_call(issuance.user, allowance, now, model=issuance.model)
         call = Call.objects.create(
             issuance=issuance,
@@ -145,6 +145,13 @@ def claim(unverified_secret: str, requester: Requester, asked_model: str = "") -
 
 
 def _claim_issuance(digest: str, requester: Requester, asked_model: str, now: datetime) -> Issuance:
+    issuance = find_granted(digest, requester, asked_model, now)
+    use_secret(issuance, now)
+    return issuance
+
+
+def find_granted(digest: str, requester: Requester, asked_model: str, now: datetime) -> Issuance:
+    """Return the issuance of a secret that is this caller's to use. Raises EphemeralKeyExpired, OtherModel."""
     issuance = (
         Issuance.objects.select_related("user", "api_key", "agent_version__agent").filter(secret_digest=digest).first()
     )
@@ -152,10 +159,14 @@ def _claim_issuance(digest: str, requester: Requester, asked_model: str, now: da
         raise exceptions.EphemeralKeyExpired()
     if asked_model and asked_model != issuance.model:
         raise exceptions.OtherModel()
-    if not Issuance.objects.claim(secret_digest=digest, now=now):
+    return issuance
+
+
+def use_secret(issuance: Issuance, now: datetime) -> None:
+    """Use up a secret, within the caller's transaction. Raises ClientSecretUsed and EphemeralKeyExpired."""
+    if not Issuance.objects.claim(secret_digest=issuance.secret_digest or "", now=now):
         issuance.refresh_from_db(fields=["first_used_at"])  # somebody with the same secret was quicker
         raise exceptions.ClientSecretUsed() if issuance.first_used_at else exceptions.EphemeralKeyExpired()
-    return issuance
 
 
 def _is_bound_to(issuance: Issuance, requester: Requester) -> bool:
@@ -174,7 +185,7 @@ def _is_still_granted(issuance: Issuance, now: datetime) -> bool:
     return is_key_good and version is not None and version.agent.enabled
 
 
-def _make_room(user: User, allowance: Allowance, now: datetime) -> None:
+def make_room(user: User, allowance: Allowance, now: datetime) -> None:
     """Raise TooManyCalls when a user has as many calls as they may, unless one of them can give way.
 
     Not every client reports that its call is alive, or over. Of those that never did the oldest is ended for
@@ -228,17 +239,22 @@ def record_refusal(requester: Requester, *, error: CodedError) -> None:
     Refusals need neither secret nor account, so they must not be a way to fill the disk: past the first few alike
     from one address in a minute only the log tells.
     """
-    if RefusalCounter(f"call:{error.code}:{requester.address_key}").count():
-        logger.info("offer refused code=%s", error.code)
-        return
     with durable_record():
-        record_event(
-            Action.CALL_REFUSED,
-            request_id=requester.request_id,
-            actor=requester.actor,
-            code=error.code,
-            person=requester.person,
-        )
+        write_refusal(requester, error=error)
+
+
+def write_refusal(requester: Requester, *, error: CodedError) -> None:
+    """Do as `record_refusal` within the caller's transaction."""
+    if RefusalCounter(f"call:{error.code}:{requester.address_key}").count():
+        logger.info("call refused code=%s", error.code)
+        return
+    record_event(
+        Action.CALL_REFUSED,
+        request_id=requester.request_id,
+        actor=requester.actor,
+        code=error.code,
+        person=requester.person,
+    )
 
 
 def record_failure(call: Call, *, error: CodedError) -> None:
@@ -264,22 +280,30 @@ def end_call(call: Call, *, reason: Call.EndReason, actor: str, detail: str = ""
 
     The row is the truth and comes first; a hang-up that fails is repeated by the worker.
     """
-    now = timezone.now()
     with durable_record():
-        ended = Call.objects.open().filter(pk=call.pk).update(
-            state=Call.State.ENDED, ended_at=now, end_reason=reason, end_detail=detail
-        )  # fmt: skip
-        if not ended:
+        if not write_end(call, reason=reason, detail=detail):
             return False
-        settle(call)
         _record(Action.CALL_ENDED, call, actor=actor, code=reason)
     hang_up_upstream(call)
     return True
 
 
+def write_end(call: Call, *, reason: Call.EndReason, detail: str = "") -> bool:
+    """Write a call's end and settle it, within the caller's transaction. False when it had ended before."""
+    ended = Call.objects.open().filter(pk=call.pk).update(
+        state=Call.State.ENDED, ended_at=timezone.now(), end_reason=reason, end_detail=detail
+    )  # fmt: skip
+    if ended:
+        settle(call)
+    return bool(ended)
+
+
 def hang_up_upstream(call: Call) -> None:
-    """Tell the upstream that a call is over; an unknown call counts as done, a failure is left to the worker."""
-    if call.upstream_id is None:
+    """Tell the upstream that a call is over; an unknown call counts as done, a failure is left to the worker.
+
+    A socket's call ends with its socket, which whoever holds that closes as soon as it sees the row.
+    """
+    if call.upstream_id is None or call.transport == Call.Transport.WEBSOCKET:
         return
     try:
         realtime_upstream.hang_up_sync(configured_upstream(), call.upstream_id)
@@ -296,7 +320,9 @@ def sweep_calls(now: datetime) -> int:
     """
     ended = 0
     for call in Call.objects.silent_since(now - timedelta(seconds=HEARTBEAT_TIMEOUT_S)):
-        ended += end_call(call, reason=Call.EndReason.PAGE_LOST, actor="worker")
+        is_socket = call.transport == Call.Transport.WEBSOCKET  # whose own process used to report, and died
+        reason = Call.EndReason.SERVER_LOST if is_socket else Call.EndReason.PAGE_LOST
+        ended += end_call(call, reason=reason, actor="worker")
     for call in Call.objects.filter(state=Call.State.LIVE, deadline_at__lt=now):
         ended += end_call(call, reason=Call.EndReason.TIME_LIMIT, actor="worker")
     due = Call.objects.to_hang_up(now).order_by("ended_at")

@@ -1,15 +1,17 @@
 """The ASGI application: HTTP to Django, WebSockets by Channels' routing, and the server's start and end."""
 
 import os
+from typing import Any, cast
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import WebsocketDenier
 from django.core.asgi import get_asgi_application
-from django.urls import re_path
+from django.urls import path, re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceagent.settings")
 django_application = get_asgi_application()
 
+from relay.sockets import realtime  # noqa: E402
 from tokens import api as tokens  # noqa: E402
 from voiceagent.body_limit import BodyLimit, Receive, Scope, Send  # noqa: E402
 from voiceagent.direct_mount import DirectMount  # noqa: E402
@@ -35,8 +37,8 @@ HOT_VIEWS = {
 application = ProtocolTypeRouter(
     {
         "http": BodyLimit(DirectMount(django_application, HOT_VIEWS)),
-        # No route takes sockets yet: every handshake is refused instead of failing with a traceback.
-        "websocket": URLRouter([re_path(r"", WebsocketDenier.as_asgi())]),
+        # Any other address refuses the handshake instead of failing with a traceback.
+        "websocket": URLRouter([path("v1/realtime", cast("Any", realtime)), re_path(r"", WebsocketDenier.as_asgi())]),
         "lifespan": lifespan,
     }
 )

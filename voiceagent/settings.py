@@ -78,6 +78,8 @@ ISSUE_BURST_RATE = read.rate("ISSUE_BURST_RATE", "10/10s")
 ISSUE_RATE = read.rate("ISSUE_RATE", "20/m")
 RELAY_RATE = read.rate("RELAY_RATE", "60/m")
 CALL_MAX_S = read.integer("CALL_MAX_S", 3600, low=10, high=3600)
+SOCKETS_AT_ONCE = read.integer("SOCKETS_AT_ONCE", 400, low=1, high=10000)
+SOCKET_IDLE_S = read.integer("SOCKET_IDLE_S", 60, low=5, high=3600)
 UNPRICED_MODELS = read.choice("UNPRICED_MODELS", "mark", choices=("mark", "block"))
 CALLS_AT_ONCE = read.integer("CALLS_AT_ONCE", 2, low=1, high=1000)
 

@@ -3,14 +3,18 @@
 import asyncio
 import hashlib
 import hmac
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 import aiohttp
 from django.conf import settings
 
 from realtime_api.upstream import Upstream, open_http
+from realtime_api.upstream_socket import open_socket_http
 
-_sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
+Sessions = WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession]
+_sessions: Sessions = WeakKeyDictionary()
+_socket_sessions: Sessions = WeakKeyDictionary()
 
 
 def configured_upstream() -> Upstream:
@@ -24,15 +28,25 @@ def safety_identifier(user_id: int | None) -> str:
 
 def upstream_http() -> aiohttp.ClientSession:
     """Return the running loop's session, opened on first use."""
+    return _session(_sessions, open_http)
+
+
+def upstream_socket_http() -> aiohttp.ClientSession:
+    """Return the running loop's session for sockets, opened on first use."""
+    return _session(_socket_sessions, open_socket_http)
+
+
+def _session(sessions: Sessions, open_one: Callable[[], aiohttp.ClientSession]) -> aiohttp.ClientSession:
     loop = asyncio.get_running_loop()
-    session = _sessions.get(loop)
+    session = sessions.get(loop)
     if session is None or session.closed:
-        session = _sessions[loop] = open_http()
+        session = sessions[loop] = open_one()
     return session
 
 
 async def close_upstream_http() -> None:
-    """Close the running loop's session, at the server's shutdown."""
-    session = _sessions.pop(asyncio.get_running_loop(), None)
-    if session is not None:
-        await session.close()
+    """Close the running loop's sessions, at the server's shutdown."""
+    for sessions in (_sessions, _socket_sessions):
+        session = sessions.pop(asyncio.get_running_loop(), None)
+        if session is not None:
+            await session.close()

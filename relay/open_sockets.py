@@ -1,0 +1,211 @@
+"""The sockets that this process carries, and the one task that watches over them.
+
+Once a second each socket is looked at, and the database is asked, for all of them at once, whether what each stands on
+still holds: its call, its user, its key, its session. The rows are the truth, and no message can be missed.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from audit import group_commit
+from audit.exceptions import AuditUnavailable
+from audit.group_commit import Group
+from relay import exceptions
+from relay.close_codes import INTERNAL_ERROR, End, Reason, end_for, refusal_code
+from relay.constants import (
+    EVENTS_A_SECOND,
+    EVENTS_AT_ONCE,
+    SIDEBANDS_A_CALL,
+    SOCKET_SEEN_S,
+    SOCKET_STALL_S,
+    SOCKET_TICK_S,
+)
+from relay.joint import Joint
+from relay.models import Call
+from tokens.models import ApiKey
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a socket stands on. Without a key or a session of its own these do not matter to it."""
+
+    call_pk: int
+    user_pk: int
+    key_pk: int | None = None
+    session_key: str = ""
+    session_hash: str = ""
+    is_sideband: bool = False
+
+
+@dataclass(eq=False)
+class OpenSocket:
+    """A joint with what it stands on. deadline: by the event loop's clock, None for none."""
+
+    joint: Joint
+    standing: Standing
+    deadline: float | None = None
+    _counts: tuple[int, int] = (0, 0)
+    _idle_since: float | None = None
+    _down_since: float | None = None
+    _up_since: float | None = None
+    _credit: int = EVENTS_AT_ONCE
+
+    def look(self, now: float) -> None:
+        """End the joint when a limit is passed. Called about once a second."""
+        joint = self.joint
+        before, self._counts = self._counts, (joint.from_client, joint.from_upstream)
+        came_up, came_down = self._counts[0] - before[0], self._counts[1] - before[1]
+        self._credit = min(EVENTS_AT_ONCE, self._credit + EVENTS_A_SECOND - came_up)
+        self._idle_since = _since(self._idle_since, now, not came_up and not came_down)
+        self._down_since = _since(self._down_since, now, joint.is_writing_down and not came_down)
+        self._up_since = _since(self._up_since, now, joint.is_writing_up and not came_up)
+        if self.deadline is not None and now >= self.deadline:
+            joint.end(end_for(Reason.TIME_LIMIT))
+        elif self._credit < 0:
+            error = exceptions.TooManyEvents()
+            joint.end(End(Reason.BAD_CLIENT, refusal_code(error), error))
+        elif _is_past(self._down_since, now, SOCKET_STALL_S):
+            joint.end(end_for(Reason.SLOW_CLIENT))
+        elif _is_past(self._up_since, now, SOCKET_STALL_S):
+            joint.end(End(Reason.UPSTREAM_FAILED, INTERNAL_ERROR))
+        elif _is_past(self._idle_since, now, settings.SOCKET_IDLE_S):
+            joint.end(end_for(Reason.IDLE))
+
+
+def _since(before: float | None, now: float, goes_on: bool) -> float | None:
+    if not goes_on:
+        return None
+    return now if before is None else before
+
+
+def _is_past(since: float | None, now: float, limit_s: float) -> bool:
+    return since is not None and now - since >= limit_s
+
+
+class OpenSockets:
+    """All of one event loop's. Watches while there are any."""
+
+    def __init__(self) -> None:
+        self._open: set[OpenSocket] = set()
+        self._watch: asyncio.Task[None] | None = None
+        self._seen_at = 0.0
+        self._places = 0
+
+    def take_place(self) -> None:
+        """Take one of the places that this process has. Raises TooManySockets; whoever got one gives it back."""
+        if self._places >= settings.SOCKETS_AT_ONCE:
+            raise exceptions.TooManySockets(retry_after_ms=1000)
+        self._places += 1
+
+    def give_place_back(self) -> None:
+        self._places -= 1
+
+    def check_sideband(self, call_pk: int) -> None:
+        """Raise TooManySockets for a call that enough sidebands are joined to."""
+        joined = sum(socket.standing.is_sideband and socket.standing.call_pk == call_pk for socket in self._open)
+        if joined >= SIDEBANDS_A_CALL:
+            raise exceptions.TooManySockets("Enough sidebands are joined to this call.", retry_after_ms=1000)
+
+    def add(self, socket: OpenSocket) -> None:
+        self._open.add(socket)
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._watch_all())
+
+    def remove(self, socket: OpenSocket) -> None:
+        self._open.discard(socket)
+
+    async def _watch_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._open:
+                await asyncio.sleep(SOCKET_TICK_S)
+                for socket in tuple(self._open):
+                    socket.look(loop.time())
+                await self._ask_database(loop.time())
+        finally:
+            self._watch = None
+
+    async def _ask_database(self, now: float) -> None:
+        asked = tuple(self._open)
+        if not asked:
+            return
+        is_due = now - self._seen_at >= SOCKET_SEEN_S
+        try:
+            over = await group_commit.commit(
+                partial(_find_over, standings=[socket.standing for socket in asked], note_seen=is_due)
+            )
+        except AuditUnavailable:
+            logger.warning("whether %d sockets may stay open could not be asked", len(asked))
+            return
+        if is_due:
+            self._seen_at = now
+        for socket in asked:
+            if socket.standing in over:
+                socket.joint.end(end_for(over[socket.standing]))
+
+
+_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, OpenSockets] = WeakKeyDictionary()
+
+
+def open_sockets() -> OpenSockets:
+    """Return the running event loop's."""
+    return _of_loop.setdefault(asyncio.get_running_loop(), OpenSockets())
+
+
+def _find_over(group: Group, *, standings: list[Standing], note_seen: bool) -> dict[Standing, Call.EndReason]:
+    """Return those that no longer stand, with the reason; and note of the calls that their sockets are open."""
+    calls = Call.objects.filter(pk__in={standing.call_pk for standing in standings})
+    reasons = {
+        pk: Reason(reason) if state == Call.State.ENDED else None
+        for pk, state, reason in calls.filter(issuance__revoked_at=None).values_list("pk", "state", "end_reason")
+    }
+    hashes = _session_hashes(standings)
+    keys = set(_pks(ApiKey.objects.filter(enabled=True, revoked_at=None), {standing.key_pk for standing in standings}))
+    sessions = _live_sessions(standings)
+    if note_seen:
+        own = [standing.call_pk for standing in standings if not standing.is_sideband]
+        Call.objects.filter(pk__in=own, state=Call.State.LIVE).update(last_seen_at=timezone.now())
+    over = {}
+    for standing in standings:
+        if (reason := reasons.get(standing.call_pk, Reason.ACCESS_ENDED)) is not None:
+            over[standing] = reason
+        elif not _holds(standing, hashes, keys, sessions):
+            over[standing] = Reason.ACCESS_ENDED
+    return over
+
+
+def _session_hashes(standings: Iterable[Standing]) -> dict[int, str]:
+    """Return the active users, with what their sessions hold of their password."""
+    users = User.objects.filter(pk__in={standing.user_pk for standing in standings}, is_active=True)
+    return {user.pk: user.get_session_auth_hash() for user in users}
+
+
+def _live_sessions(standings: Iterable[Standing]) -> set[str]:
+    keys = {standing.session_key for standing in standings if standing.session_key}
+    return set(_pks(Session.objects.filter(expire_date__gt=timezone.now()), keys))
+
+
+def _pks(rows: QuerySet[Any], pks: set[Any]) -> Iterable[Any]:
+    known = pks - {None}
+    return rows.filter(pk__in=known).values_list("pk", flat=True) if known else ()
+
+
+def _holds(standing: Standing, hashes: dict[int, str], keys: set[object], sessions: set[str]) -> bool:
+    if standing.user_pk not in hashes or (standing.key_pk is not None and standing.key_pk not in keys):
+        return False
+    if not standing.session_key:
+        return True
+    return standing.session_key in sessions and hashes[standing.user_pk] == standing.session_hash

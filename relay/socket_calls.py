@@ -1,0 +1,212 @@
+"""Opening what a socket asks for: a call of its own, or the sideband of a call, always in one order.
+
+Authenticate, validate, policy and limits, intent, upstream, outcome; only then is the client let in.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from aiohttp import ClientWebSocketResponse
+from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
+from django.utils import timezone
+
+from audit import group_commit
+from audit.actions import Action
+from audit.group_commit import Group
+from realtime_api.client_events import Rights
+from realtime_api.errors import CodedError, UpstreamBadAnswer, UpstreamUnreachable
+from realtime_api.upstream_socket import connect, start_session
+from relay import call_records, exceptions, services
+from relay.call_records import Claimed
+from relay.models import Call
+from relay.open_sockets import Standing, open_sockets
+from relay.socket_wish import CALL_ID, SocketWish
+from tokens.authentication import check_access, find_api_key, session_user
+from tokens.limits import RequestRates
+from tokens.models import Kind, Scope
+from tokens.policy import Allowance, allowance_of
+from tokens.requester import Requester, requester_of
+from tokens.services import Asked, issue_client_secret
+from tokens.wishes import Wish
+from voiceagent.upstream import configured_upstream, safety_identifier, upstream_socket_http
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A call whose upstream is ready. first_event: what the client hears first, if anything."""
+
+    call: Call
+    upstream: ClientWebSocketResponse
+    rights: Rights
+    standing: Standing
+    first_event: dict[str, Any] | None
+
+
+async def open_call(request: ASGIRequest, wish: SocketWish) -> Opened:
+    """Make a call for the holder of a client secret, or of an API key, for which a secret is issued on the way.
+
+    Raises CodedError subclasses, each of which left one event or row with its code.
+    """
+    secret = await _secret_for(request, wish) if wish.has_api_key else wish.credential
+    claimed = await _claim(request, wish, secret)
+    try:
+        upstream, created = await _create_upstream(claimed, secret)
+    except CodedError as exc:
+        await group_commit.commit(partial(call_records.failed, call=claimed.call, error=exc))
+        raise
+    call_id = created["session"]["id"]
+    try:
+        await group_commit.commit(partial(call_records.created, call=claimed.call, call_id=call_id))
+    except BaseException:
+        await upstream.close()  # nobody may talk on a call that is not on record
+        raise
+    return Opened(claimed.call, upstream, _rights(claimed.allowance), _standing(request, claimed), created)
+
+
+async def _secret_for(request: ASGIRequest, wish: SocketWish) -> str:
+    """Issue a relayed client secret that nobody gets to see; policy, rates and allowances are those of every other."""
+    session = {"type": "realtime", "model": wish.model} if wish.model else None
+
+    def read() -> Asked:
+        try:
+            requester = _key_holder(request, wish, Scope.MINT)
+        except CodedError as exc:
+            return Asked(requester_of(request, None), refusal=exc)
+        return Asked(requester, Wish(agent_slug=wish.agent, kind=Kind.RELAYED, session=session))
+
+    return (await issue_client_secret(read)).value
+
+
+def _key_holder(request: ASGIRequest, wish: SocketWish, scope: Scope) -> Requester:
+    key, mark = find_api_key(wish.credential, timezone.now())
+    requester = requester_of(request, key.user, api_key=key, mark=mark)
+    check_access(request, requester, scope)
+    return requester
+
+
+async def _claim(request: ASGIRequest, wish: SocketWish, secret: str) -> Claimed:
+    def read() -> Requester:
+        return requester_of(request, session_user(request)[0])
+
+    work = partial(
+        call_records.claim,
+        read=read,
+        secret=secret,
+        asked_model=wish.model,
+        transport=Call.Transport.WEBSOCKET.value,
+        rates=RequestRates(),
+    )
+    return await _admitted(request, work)
+
+
+async def _admitted(request: ASGIRequest, work: Callable[[Group], T | CodedError]) -> T:
+    """Commit work that admits a caller. What it raises only then is recorded here, what it returns it has recorded."""
+    try:
+        decision = await group_commit.commit(work)
+    except CodedError as exc:
+        await refuse(request, exc)
+        raise
+    if isinstance(decision, CodedError):
+        raise decision
+    return decision
+
+
+async def refuse(request: ASGIRequest, error: CodedError) -> None:
+    """Record that a handshake was refused."""
+
+    def write(group: Group) -> None:
+        services.write_refusal(requester_of(request, None), error=error)
+
+    await group_commit.commit(write)
+
+
+async def _create_upstream(claimed: Claimed, secret: str) -> tuple[ClientWebSocketResponse, dict[str, Any]]:
+    """Open the upstream's socket and set its session: with the server's key, for a direct secret as its holder."""
+    issuance, upstream = claimed.issuance, configured_upstream()
+    assert issuance.agent_version is not None  # checked when the secret was claimed
+    session = issuance.session or issuance.agent_version.session_config()
+    headers = {"OpenAI-Safety-Identifier": safety_identifier(claimed.call.user_id)}
+    if issuance.kind == Kind.DIRECT:
+        headers["Authorization"] = f"Bearer {secret}"
+    socket = await _connect(address={"model": session["model"]}, headers=headers)
+    try:
+        created = await start_session(socket, session, deadline_s=upstream.deadline_s)
+        if not CALL_ID.fullmatch(str(created["session"].get("id"))):
+            raise UpstreamBadAnswer("The voice service's session has no usable id.")
+    except BaseException:
+        await socket.close()
+        raise
+    return socket, created
+
+
+async def _connect(*, address: dict[str, str], headers: dict[str, str]) -> ClientWebSocketResponse:
+    try:
+        return await connect(upstream_socket_http(), configured_upstream(), address=address, headers=headers)
+    except UpstreamUnreachable as exc:
+        hint: str = settings.UPSTREAM_UNAVAILABLE_HINT
+        raise UpstreamUnreachable(f"{exc.default_message} {hint}", suggested_action=hint) from exc
+
+
+async def join_call(request: ASGIRequest, wish: SocketWish) -> Opened:
+    """Join a call's sideband for its owner's program, or for staff's. Raises CodedError subclasses, each recorded."""
+    rates = RequestRates()
+
+    def admit(group: Group) -> tuple[Call, Allowance, Requester] | CodedError:
+        try:
+            requester = _key_holder(request, wish, Scope.CONTROL)
+            rates.check("relay", key=requester.address_key, rate=settings.RELAY_RATE)
+            call = _call_to_join(wish.call_id, requester)
+        except CodedError as exc:
+            services.write_refusal(requester_of(request, None), error=exc)
+            return exc
+        group.record(
+            Action.CALL_JOINED,
+            about=call,
+            request_id=requester.request_id,
+            actor=requester.actor,
+            person=requester.person,
+        )
+        assert requester.user is not None  # a key is somebody's
+        return call, allowance_of(requester.user, requester.api_key, requester.mark), requester
+
+    call, allowance, requester = await _admitted(request, admit)
+    open_sockets().check_sideband(call.pk)
+    upstream = await _connect(address={"call_id": wish.call_id}, headers={})
+    assert requester.user is not None
+    assert requester.api_key is not None
+    standing = Standing(call.pk, requester.user.pk, key_pk=requester.api_key.pk, is_sideband=True)
+    return Opened(call, upstream, _rights(allowance), standing, first_event=None)
+
+
+def _call_to_join(call_id: str, requester: Requester) -> Call:
+    live = Call.objects.filter(state=Call.State.LIVE, transport=Call.Transport.WEBRTC)
+    call = live.filter(upstream_id=call_id).first()
+    user = requester.user
+    if call is None or user is None or not (call.user_id == user.pk or user.is_staff):
+        raise exceptions.UnknownCall()
+    return call
+
+
+def _rights(allowance: Allowance) -> Rights:
+    return Rights(own_session=allowance.own_session, check_voice=allowance.check_voice)
+
+
+def _standing(request: ASGIRequest, claimed: Claimed) -> Standing:
+    """Return what a call stands on: its user, the key that its secret was asked for with, the session it came with."""
+    call, user = claimed.call, claimed.requester.user
+    assert call.user_id is not None
+    session_key = (
+        request.COOKIES.get(settings.SESSION_COOKIE_NAME, "") if user and not claimed.requester.api_key else ""
+    )
+    return Standing(
+        call_pk=call.pk,
+        user_pk=call.user_id,
+        key_pk=claimed.issuance.api_key_id,
+        session_key=session_key,
+        session_hash=user.get_session_auth_hash() if user and session_key else "",
+    )
