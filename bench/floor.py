@@ -1,6 +1,6 @@
 """The least that a relay in Python can do, as a yardstick: parse, ask the upstream on a kept connection, answer.
 
-No users, limits, policies or records. `python bench/floor.py PORT UPSTREAM_PORT`.
+No users, limits, policies or records. `python bench/floor.py PORT UPSTREAM_PORT [PATH]`.
 """
 
 import asyncio
@@ -58,9 +58,9 @@ class ToUpstream(Exchange):
 
 
 class FromClient(Exchange):
-    def __init__(self, idle: deque[ToUpstream], upstream_port: int) -> None:
+    def __init__(self, idle: deque[ToUpstream], upstream_port: int, path: bytes) -> None:
         super().__init__()
-        self._idle, self._upstream_port = idle, upstream_port
+        self._idle, self._upstream_port, self._path = idle, upstream_port, path
         self._connecting: set[asyncio.Task[None]] = set()
 
     def received(self, message: bytes) -> None:
@@ -68,7 +68,7 @@ class FromClient(Exchange):
             self.transport.write(HEALTHY)
             return
         body = message.partition(HEAD_END)[2]
-        asked = b"POST /v1/realtime/client_secrets HTTP/1.1\r\nHost: upstream\r\nAuthorization: Bearer sk-bench\r\n"
+        asked = b"POST %s HTTP/1.1\r\nHost: upstream\r\nAuthorization: Bearer sk-bench\r\n" % self._path
         asked += b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
         if self._idle:
             self._idle.pop().ask(asked, self)
@@ -83,13 +83,15 @@ class FromClient(Exchange):
         upstream.ask(asked, self)
 
 
-async def main(port: int, upstream_port: int) -> None:
+async def main(port: int, upstream_port: int, path: str = "/v1/realtime/client_secrets") -> None:
     idle: deque[ToUpstream] = deque()
-    server = await asyncio.get_running_loop().create_server(lambda: FromClient(idle, upstream_port), "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: FromClient(idle, upstream_port, path.encode()), "127.0.0.1", port
+    )
     await server.serve_forever()
 
 
 if __name__ == "__main__":
     import uvloop
 
-    uvloop.run(main(*map(int, sys.argv[1:3])))
+    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:4]))

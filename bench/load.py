@@ -15,11 +15,12 @@ END_WAIT_S = 30.0
 
 @dataclass(frozen=True)
 class Question:
-    """One HTTP request, to be asked many times, and what a right answer contains."""
+    """One HTTP request, to be asked many times, and what a right answer contains. another: makes each one anew."""
 
     port: int
     message: bytes
     expected: bytes
+    another: Callable[[], bytes] | None = None
 
 
 @dataclass
@@ -60,11 +61,14 @@ class _Asker(Exchange):
 
     def ask(self, due: float) -> None:
         self._due = due
-        self.transport.write(self._asked.message)
+        self.transport.write(self._asked.another() if self._asked.another else self._asked.message)
 
     def received(self, message: bytes) -> None:
         self._answers.latencies_ms.append((time.perf_counter() - self._due) * 1000)
-        is_right = message.startswith(b"HTTP/1.1 200 ") and self._asked.expected in message.partition(HEAD_END)[2]
+        is_right = (
+            message.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 201 "))
+            and self._asked.expected in message.partition(HEAD_END)[2]
+        )
         self._answers.errors += not is_right
         self._done(self)
 

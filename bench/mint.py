@@ -147,13 +147,14 @@ class Site:
 
     def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
         self._folder, self._stack = folder, stack
+        self.environment: dict[str, str] = {}  # of the last `web`
 
     async def helper(self, module: str, *arguments: object, core: int = OWN_CORE) -> Server:
         port = free_port()
         command = [sys.executable, "-m", module, str(port), *map(str, arguments)]
         return Server(port, await self._start(command, port, clean_environment(), core))
 
-    async def web(self, name: str, upstream: Server, *, rows: int = 0) -> Server:
+    async def web(self, name: str, upstream: Server, *, rows: int = 0, **settings: str) -> Server:
         """Start `web` as the Procfile does, on a database with so many rows of history."""
         port = free_port()
         environment = clean_environment() | {
@@ -168,7 +169,9 @@ class Site:
             "HOST": "127.0.0.1",
             "PORT": str(port),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            **settings,
         }
+        self.environment = environment
         key, session = await asyncio.to_thread(prepare, environment, rows)
         lines = (ROOT / "Procfile").read_text().splitlines()
         web = next(line.partition(":")[2].strip() for line in lines if line.startswith("web:"))
