@@ -45,6 +45,7 @@ class Action(models.TextChoices):
     AUDIT_SEALING_HALTED = "audit.sealing_halted"
     AUDIT_FINDING_ACCEPTED = "audit.finding_accepted"
     AUDIT_KEY_ROTATED = "audit.key_rotated"
+    AUDIT_VERIFICATION_ASKED = "audit.verification_asked"
     AUDIT_VERIFIED = "audit.verified"
     AUDIT_EXPORTED = "audit.exported"
     AUDIT_PRUNED = "audit.pruned"

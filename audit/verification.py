@@ -74,9 +74,20 @@ def verify_and_record() -> VerifyReport:
 
 
 def is_due(since: datetime) -> bool:
-    """Tell whether nothing was verified fully since then, and there is something to verify."""
+    """Tell whether nothing was verified fully since then, or somebody asked, and there is something to verify."""
     has_one = AuditEvent.objects.filter(action=Action.AUDIT_VERIFIED, recorded_at__gte=since).exists()
-    return not has_one and newest_checkpoint() is not None
+    return (not has_one or asked_since() is not None) and newest_checkpoint() is not None
+
+
+def asked_since() -> datetime | None:
+    """Return when somebody asked for a full verification that is still to come."""
+    asked = _newest(Action.AUDIT_VERIFICATION_ASKED)
+    done = _newest(Action.AUDIT_VERIFIED)
+    return asked.recorded_at if asked and (done is None or done.pk < asked.pk) else None
+
+
+def _newest(action: Action) -> AuditEvent | None:
+    return AuditEvent.objects.filter(action=action).order_by("-recorded_at", "-pk").first()
 
 
 def pruned_to() -> int:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -15,6 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from audit.actions import Action
+from audit.health import integrity
 from audit.services import record_event
 from relay.models import Call
 from tokens.models import ApiKey
@@ -23,7 +25,9 @@ from usage.money import dollars
 from voiceagent.admin_charts import bars_of, columns_of
 from voiceagent.admin_words import time_of
 from voiceagent.end_everything import end_everything, live_secrets
-from voiceagent.overview import PERIODS, overview
+from voiceagent.integrity_page import MAY_SEE as MAY_SEE_RECORD
+from voiceagent.integrity_page import Card, card
+from voiceagent.overview import KEPT_S, PERIODS, overview
 from voiceagent.person import person_of
 
 MAY_SEE_OVERVIEW: Final = ("tokens.view_issuance", "relay.view_call")
@@ -56,8 +60,15 @@ def overview_page(request: HttpRequest) -> HttpResponse:
         "columns": columns_of(counted.steps, by_day=period.step >= timedelta(days=1)),
         "spent": f"${dollars(counted.spent_microdollars)}",
         "bars": bars_of(counted),
+        "record": _record_card() if request.user.has_perm(MAY_SEE_RECORD) else None,
     }
     return render(request, "admin/overview.html", context)
+
+
+def _record_card() -> Card:
+    """Return how the record stands, looked at once a minute as all else on the overview."""
+    found: Card = cache.get_or_set("overview:record", lambda: card(integrity()), KEPT_S)
+    return found
 
 
 def _acts(request: HttpRequest) -> dict[str, Any]:

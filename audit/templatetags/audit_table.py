@@ -1,15 +1,23 @@
 """Events as a table, for the pages of what they tell about."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from django import template
 
 from audit.models import AuditEvent
+from audit.tree_models import AuditCheckpoint
 from voiceagent.admin_words import time_of
 
 register = template.Library()
 
 
 @register.inclusion_tag("admin/audit_table.html")
-def audit_table(events: Iterable[AuditEvent]) -> dict[str, object]:
-    return {"rows": [{"event": event, "when": time_of(event.recorded_at)} for event in events]}
+def audit_table(events: Sequence[AuditEvent]) -> dict[str, object]:
+    """Tell also since when all of them stand in the sealed record; nothing of that while one does not."""
+    numbers = [event.pk for event in events]
+    sealed = AuditCheckpoint.objects.filter(size__gte=max(numbers, default=0)).order_by("size", "pk").first()
+    return {
+        "rows": [{"event": event, "when": time_of(event.recorded_at)} for event in events],
+        "checkpoint": sealed,
+        "sealed_at": time_of(sealed.made_at) if sealed else "",
+    }
