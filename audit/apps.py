@@ -7,6 +7,7 @@ class AuditConfig(AppConfig):
     verbose_name = "Audit"
 
     def ready(self) -> None:
+        from audit import checks  # noqa: F401
         from audit.guards import after_migration
 
         post_migrate.connect(after_migration, sender=self, dispatch_uid="audit.guards")

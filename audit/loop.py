@@ -13,7 +13,7 @@ from django.utils import timezone
 from audit.exports import deliver
 from audit.sealer import Sealer, SealingHalted, Superseded, report_halt
 from audit.sinks import Sink, configured_sinks
-from audit.verification import is_due, verify_and_record
+from audit.verification import is_due, record_verification, verify_record
 
 logger = logging.getLogger(__name__)
 SEAL_INTERVAL_S: Final = 1.0
@@ -86,4 +86,4 @@ class AuditLoop:
 
     def _verify(self) -> None:
         if self._is_leader and is_due(timezone.now() - VERIFY_INTERVAL):
-            verify_and_record()
+            record_verification(verify_record(), actor="worker")

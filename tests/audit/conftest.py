@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from pytest_django import Settings
 
 from audit.actions import Action
+from audit.exports import deliver
+from audit.guards import drop_guards
 from audit.sealer import Sealer
 from audit.services import record_event
+from audit.sinks import configured_sinks
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +57,18 @@ def restart_numbers() -> None:
         sql("DELETE FROM sqlite_sequence WHERE name = 'audit_auditevent'")
     else:
         sql("ALTER SEQUENCE audit_auditevent_id_seq RESTART")
+
+
+def seal_and_export(sealer: Sealer, count: int = 5) -> list[int]:
+    """Record events, seal them, and take the checkpoint outside."""
+    ids = write_events(count)
+    sealer.seal()
+    for sink in configured_sinks():
+        deliver(sink, timezone.now())
+    return ids
+
+
+@pytest.fixture
+def unguarded(healthy: Sealer) -> None:
+    """Take the guards away after all, as the owner of the database can."""
+    drop_guards()
