@@ -67,8 +67,10 @@ def overview_page(request: HttpRequest) -> HttpResponse:
 
 def _record_card() -> Card:
     """Return how the record stands, looked at once a minute as all else on the overview."""
-    found: Card = cache.get_or_set("overview:record", lambda: card(integrity()), KEPT_S)
-    return found
+    kept: Card | None = cache.get("overview:record")
+    if kept is None:
+        cache.set("overview:record", kept := card(integrity()), KEPT_S)
+    return kept
 
 
 def _acts(request: HttpRequest) -> dict[str, Any]:
