@@ -320,10 +320,10 @@ async def test_the_export_is_of_what_the_filters_find(ada: User) -> None:
     everything = {"action": "export_csv", "_selected_action": [denied[0].pk], "select_across": "1"}
     response: Any = await client.post("/admin/tokens/issuance/?status=denied&q=alice", everything)
     text = b"".join([part async for part in response.streaming_content]).decode()
+    event = await AuditEvent.objects.aget(action="issuances.exported")
     await sync_to_async(connections.close_all)()
 
     assert [line["request_id"] for line in csv.DictReader(io.StringIO(text))] == ["req_row_3", "req_row_2"]
-    event = await AuditEvent.objects.aget(action="issuances.exported")
     assert event.facts == {"rows": 2, "filters": "q=…&status=denied"}
 
 
