@@ -16,7 +16,7 @@ from audit.models import AuditEvent
 from audit.sealer import Sealer
 from audit.services import record_event
 from audit.sinks import configured_sinks
-from audit.verification import asked_since, is_due, verify_and_record
+from audit.verification import asked_since, is_due, record_verification, verify_record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "/admin/integrity/"
@@ -30,7 +30,7 @@ def sealed(settings: Settings, tmp_path: Path, guards: None) -> None:
     for number in range(3):
         record_event(Action.CALL_ENDED, request_id=f"req_{number}")
     seal()
-    verify_and_record()
+    record_verification(verify_record(), actor="worker")
     seal()
 
 
@@ -71,7 +71,7 @@ def test_a_row_changed_by_sql_turns_the_page_red_and_is_named(adas_client: Clien
             cursor.execute(statement, [second.pk] if "%s" in statement else None)
     adas_client.post(PAGE)
     assert is_due(timezone.now())
-    verify_and_record()
+    record_verification(verify_record(), actor="worker")
 
     for page in (shown(adas_client), shown(adas_client, "/admin/overview/")):
         assert "badge--bad" in page
@@ -94,7 +94,7 @@ def test_whoever_asks_for_a_check_sees_it_under_way_and_asks_once(adas_client: C
     assert "Every event is being checked" in shown(adas_client)
     asked = AuditEvent.objects.get(action="audit.verification_asked")
     assert (asked.actor, asked_since()) == (f"user:{ada.pk}", asked.recorded_at)
-    verify_and_record()
+    record_verification(verify_record(), actor="worker")
     assert "Every event is being checked" not in shown(adas_client)
 
 
