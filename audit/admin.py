@@ -73,13 +73,17 @@ class AuditEventAdmin(EvidenceAdmin):
         " worker, or a user's name."
     )
 
-    fields = ["when", "action", "code", "actor", "target", "request", "told", "nonce", "signed"]
-    readonly_fields = ["when", "request", "told", "signed"]
+    fields = ["when", "name", "code", "actor", "target", "request", "told", "nonce", "signed"]
+    readonly_fields = ["when", "name", "request", "told", "signed"]
     change_form_template = "admin/event_form.html"
 
     @admin.display(description="Recorded")
     def when(self, event: AuditEvent) -> str:
         return time_of(event.recorded_at)
+
+    @admin.display(description="Action")
+    def name(self, event: AuditEvent) -> str:
+        return event.action
 
     @admin.display(description="Request")
     def request(self, event: AuditEvent) -> str:
