@@ -10,6 +10,7 @@ from rest_framework.serializers import Serializer
 
 from accounts.exceptions import SecondFactorRequired
 from api_docs import shapes
+from audit import exceptions as of_record
 from audit.exceptions import AuditUnavailable
 from realtime_api import errors as upstream
 from realtime_api.errors import CodedError
@@ -324,6 +325,27 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         access=READ,
         answer=Body("Usage", {"With a limit for each day": shapes.usage_example()}),
         errors=OF_KEY,
+    ),
+    ("GET", "/api/audit/checkpoint"): Operation(
+        name="showCheckpoint",
+        summary="Give the newest signed checkpoint of the record",
+        group="The record",
+        description="For witnesses: a checkpoint says what all events up to its size hash to. docs/audit.md",
+        access=READ,
+        parameters=("from",),
+        answer=Body("Checkpoint", {"Of one event": shapes.CHECKPOINT}),
+        errors=(*OF_KEY, of_tokens.InvalidRequest, of_record.EventNotSealed),
+    ),
+    ("GET", "/api/audit/proof/{id}"): Operation(
+        name="proveEvent",
+        summary="Prove one event of the record",
+        group="The record",
+        description="For whoever acted in it, and for those who may see the record. `audit/verifier.py` checks it"
+        " anywhere. An event is sealed a second after it was written.",
+        access=READ,
+        parameters=("id", "from"),
+        answer=Body("EventProof", {"Of the only event": shapes.EVENT_PROOF}),
+        errors=(*OF_KEY, plain.NotFound, of_tokens.InvalidRequest, of_record.UnknownEvent, of_record.EventNotSealed),
     ),
     ("GET", "/api/keys"): Operation(
         name="listKeys",

@@ -48,6 +48,11 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "description": "Taken as the vendor's clients send it, if it is the client secret's own; best left out.",
         "schema": text(),
     },
+    "from": {
+        "in": "query",
+        "description": "The size of a checkpoint that you kept: the answer then proves that this one continues it.",
+        "schema": number(minimum=0),
+    },
     "format": {"in": "query", "schema": text(enum=["json", "yaml"], default="json")},
 }
 HEADERS: Final[dict[str, dict[str, Any]]] = {

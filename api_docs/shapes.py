@@ -85,6 +85,23 @@ MODEL_LIST: Final = {
 }
 
 
+ROOT: Final = "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+CHECKPOINT: Final = {
+    "size": 1,
+    "root": ROOT,
+    "checkpoint": "voice.example.org\n1\nbjQLnP+zepicpUTma3gKLHiQHT+zNzh2hRGjBhevoB0=\n\n— voice.example.org …\n",
+    "consistency": None,
+}
+EVENT_PROOF: Final = CHECKPOINT | {
+    "event": 1,
+    "mac": "0" * 64,
+    "record": '[1,"0193…","2026-11-21T09:00:00.000000Z","client_secret.issued",…]',
+    "leaf": ROOT,
+    "inclusion": [],
+}
+del EVENT_PROOF["root"]
+
+
 def usage_example() -> dict[str, object]:
     counted = {"limit": 100, "used": 7, "left": 93, "resetsAt": 1795305600}
     unlimited = {"limit": None, "used": None, "left": None, "resetsAt": 1795305600}
@@ -150,6 +167,7 @@ A_KIND: Final = text(
     "`relayed`: ours, for one call at our relay. `direct`: made by the voice service, works there too.",
     enum=list(Kind.values),
 )
+HASH: Final = text("Hexadecimal.", pattern="^[0-9a-f]{64}$")
 UPSTREAM_SESSION: Final = {
     "type": "object",
     "description": "A session as the vendor's Realtime API describes it.",
@@ -307,6 +325,29 @@ ANSWERS: Final[dict[str, Schema]] = {
             "callsAtOnce": number(),
             "callMaxSeconds": number(),
             "secretMaxSeconds": number("The longest life of a client secret that one may ask for."),
+        }
+    ),
+    "Consistency": an_object(
+        {"from": number("The size that was asked about."), "hashes": list_of(HASH, "RFC 6962 section 2.1.2.")}
+    ),
+    "Checkpoint": an_object(
+        {
+            "size": number("How many events it covers."),
+            "root": HASH,
+            "checkpoint": text("The signed note (C2SP), with a second line that signs its time."),
+            "consistency": {"anyOf": [ref("Consistency"), {"type": "null"}]},
+        }
+    ),
+    "EventProof": an_object(
+        {
+            "event": number(),
+            "mac": HASH,
+            "record": text("The event itself, as the text that was signed."),
+            "leaf": HASH,
+            "size": number("How many events the checkpoint covers."),
+            "checkpoint": text("The signed note (C2SP)."),
+            "inclusion": list_of(HASH, "What leads from the leaf to the root: RFC 6962 section 2.1.1."),
+            "consistency": {"anyOf": [ref("Consistency"), {"type": "null"}]},
         }
     ),
     "ModelList": an_object(

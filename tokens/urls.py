@@ -1,6 +1,6 @@
 from django.urls import path
 
-from tokens import api, rest
+from tokens import api, record_rest, rest
 
 app_name = "tokens"
 urlpatterns = [
@@ -14,5 +14,7 @@ urlpatterns = [
     path("api/issuances/<int:pk>/revoke", rest.RevokeView.as_view(), name="revoke"),
     path("api/keys", rest.KeysView.as_view(), name="keys"),
     path("api/keys/<int:pk>", rest.KeyView.as_view(), name="key"),
+    path("api/audit/checkpoint", record_rest.CheckpointView.as_view(), name="checkpoint"),
+    path("api/audit/proof/<int:pk>", record_rest.ProofView.as_view(), name="proof"),
     path("api/usage", rest.UsageView.as_view(), name="usage"),
 ]

@@ -1,6 +1,7 @@
 """What each route really answers, in success and in several refusals, is what the document says of it."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,9 +9,18 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.test import AsyncClient, Client
+from django.utils import timezone
 
 from agents.models import Agent
 from api_docs.operations import OPERATIONS
+from audit.actions import Action
+from audit.event_rows import read_rows
+from audit.merkle import GrowingTree
+from audit.notes import signed_checkpoint, signers
+from audit.services import record_event
+from audit.stored_tree import write_tiles
+from audit.tree_models import AuditCheckpoint
+from audit.verifier import event_leaf, gap_leaf
 from relay.models import Call
 from tests.api_docs.conformance import check_answer
 from tests.conftest import ORIGIN, FakeUpstream
@@ -100,6 +110,14 @@ CASES = [
     *reading("/v1/models", scope="reading key"),
     *reading("/api/whoami"),
     *reading("/api/usage"),
+    *reading("/api/audit/checkpoint"),
+    Case("GET", "/api/audit/checkpoint?from=1", 200),
+    Case("GET", "/api/audit/checkpoint?from=x", 400, "invalid_request"),
+    Case("GET", "/api/audit/checkpoint?from=999999999", 409, "event_not_sealed"),
+    Case("GET", "/api/audit/proof/1", 200),
+    Case("GET", "/api/audit/proof/1?from=1", 200),
+    Case("GET", "/api/audit/proof/999999999", 404, "unknown_event"),
+    Case("GET", "/api/audit/proof/1", 401, "not_authenticated", by="nobody"),
     *reading("/api/keys"),
     Case("POST", "/api/keys", 201, body={"name": "shop"}),
     Case("POST", "/api/keys", 400, "invalid_request", body={}),
@@ -117,25 +135,43 @@ SCOPES = {"key": ["mint", "read", "control"], "reading key": ["read"], "minting 
 
 
 @pytest.fixture
-def things(alice: User, assistant: Agent, answer_sdp: str) -> None:
-    """What the cases name by number: a secret of Alice's, and a call that is on."""
+def things(alice: User, assistant: Agent, answer_sdp: str) -> int:
+    """What the cases name by number: a secret of Alice's, a call that is on, and a sealed event, which is returned."""
     # Far from where the database itself begins to number, which PostgreSQL does not move on for it.
     Issuance.objects.create(pk=FAR, user=alice, username="alice", status="issued", requested_at="2026-01-01T00:00:00Z")
     Call.objects.create(
         upstream_id="rtc_1", user=alice, username="alice", state=Call.State.LIVE, request_id="req_tests",
         requested_at="2026-01-01T00:00:00Z", deadline_at="2030-01-01T00:00:00Z",
     )  # fmt: skip
+    return sealed_event(alice)
+
+
+def sealed_event(user: User) -> int:
+    """Record an event of somebody's and seal it, in the test's own transaction."""
+    event = record_event(Action.CALL_ENDED, request_id="req_tests", actor=f"user:{user.pk}", target="call:1").pk
+    (row,) = read_rows(event - 1, event, 1)
+    tree = GrowingTree()
+    for before in range(1, event):
+        tree.push(gap_leaf(before))
+    tree.push(event_leaf(event, row.mac, row.record))
+    write_tiles(tree.take_whole(), tree.edge)
+    AuditCheckpoint.objects.create(
+        size=event, previous_size=0, root=tree.root().hex(), note=signed_checkpoint(signers(), event, tree.root(), 0),
+        signing_key=0, gaps=event - 1, made_at=timezone.now(),
+    )  # fmt: skip
+    return event
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_an_answer_is_as_described(
-    case: Case, things: None, make_key: MakeKey, alices_client: Client, offer_sdp: str, monkeypatch: pytest.MonkeyPatch
+    case: Case, things: int, make_key: MakeKey, alices_client: Client, offer_sdp: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("relay.services.hang_up_upstream", lambda call: None)  # there is no upstream here
     headers, body = dict(case.headers), case.body
     own_key = make_key()
     path = case.path.replace("/api/keys/1", f"/api/keys/{own_key.key.pk}")
     path = path.replace("/api/issuances/1/", f"/api/issuances/{FAR}/")
+    path = re.sub(r"/proof/1\b", f"/proof/{things}", path)
     client = alices_client if case.by == "session" else Client()
     if case.by in SCOPES:
         headers["authorization"] = f"Bearer {make_key(scopes=SCOPES[case.by]).value}"

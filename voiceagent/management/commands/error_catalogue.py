@@ -41,6 +41,7 @@ This page is printed by `manage.py error_catalogue`.
 # Who asks, by the group of operations in api_docs/operations.py.
 ASKERS: Final = {
     "Client secrets": "whoever asks for client secrets or their history",
+    "The record": "whoever checks the record",
     "Calls": "whoever makes, reports on or ends a call",
 }
 ADMINISTRATORS: Final = "administrators, in the history and the log"
