@@ -33,6 +33,7 @@ class Site:
     database: Path
     log: Path
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    launches: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         with sqlite3.connect(self.database, timeout=10) as connection:
@@ -59,6 +60,12 @@ class Site:
         """End one process without a chance to say goodbye."""
         self.processes[name].kill()
         self.processes[name].wait(STOP_TIMEOUT_S)
+
+    def start_again(self, name: str) -> None:
+        """Start a process that was ended, as a supervisor would, and wait until it answers."""
+        self.launches[name]()
+        url = self.engine_url if name == "engine" else self.url
+        wait_for(f"{url} to answer again", partial(answers, url), self, START_TIMEOUT_S)
 
     def stop(self) -> dict[str, int]:
         """End what still runs as Ctrl-C does; returns the exit statuses of all, by name."""
@@ -135,6 +142,7 @@ def wait_for(what: str, holds: Callable[[], bool], site: Site, timeout_s: float 
 
 
 def _launch(site: Site, name: str, command: list[str], root: Path, environment: dict[str, str]) -> None:
+    site.launches[name] = partial(_launch, site, name, command, root, environment)
     with site.log.open("ab") as output:
         site.processes[name] = subprocess.Popen(
             command, cwd=root, env=environment, stdout=output, stderr=subprocess.STDOUT
