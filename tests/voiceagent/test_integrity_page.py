@@ -13,10 +13,12 @@ from pytest_django import Settings
 from audit.actions import Action
 from audit.exports import deliver
 from audit.models import AuditEvent
+from audit.notes import signers
 from audit.sealer import Sealer
 from audit.services import record_event
 from audit.sinks import configured_sinks
 from audit.verification import asked_since, is_due, record_verification, verify_record
+from audit.verifier import check_receipt
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "/admin/integrity/"
@@ -110,6 +112,10 @@ def test_the_page_is_for_whoever_may_see_events(client: Client, alice: User) -> 
 
 def test_an_event_s_page_tells_since_when_it_is_sealed(adas_client: Client, sealed: None) -> None:
     first = AuditEvent.objects.earliest("id")
-    assert "In the sealed record since" in shown(adas_client, f"/admin/audit/auditevent/{first.pk}/change/")
+    page = shown(adas_client, f"/admin/audit/auditevent/{first.pk}/change/")
+    assert "In the sealed record since" in page
+    assert f'href="/api/audit/proof/{first.pk}" download' in page
+    receipt = adas_client.get(f"/api/audit/proof/{first.pk}").json()
+    assert check_receipt(receipt, [signer.key for signer in signers()]).size >= first.pk
     newest = record_event(Action.CALL_ENDED, request_id="req_new")
     assert "Not sealed yet" in shown(adas_client, f"/admin/audit/auditevent/{newest.pk}/change/")
