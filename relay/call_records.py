@@ -15,6 +15,7 @@ from realtime_api.client_secrets import has_form
 from realtime_api.errors import CodedError, UpstreamError
 from relay import exceptions, services
 from relay.charges import settle
+from relay.limits import rules_of
 from relay.models import Call
 from tokens.limits import RequestRates
 from tokens.models import Issuance
@@ -75,6 +76,7 @@ def _claim(
         request_id=requester.request_id,
         state=Call.State.REQUESTED.value,
         requested_at=now,
+        **rules_of(allowance),
     )
     group.lock(subject(user), lambda: _take(call, issuance, user, allowance, now))
     group.insert(call)

@@ -5,10 +5,12 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
 from relay.constants import LONGEST_SESSION_S
 from relay.models import Call
 from tokens import quotas
+from tokens.policy import Allowance
 from usage.cost import Cost, estimated_rate
 
 
@@ -46,6 +48,26 @@ def charge_counted(call: Call, cost: Cost, *, complete: bool) -> bool:
         cost=known,
     )
     return _charge(call, charge)
+
+
+def reserve_spent(call: Call, allowance: Allowance, spent_microdollars: int) -> bool:
+    """Reserve what a running call spent past its reservation; False when its user's allowance has no more."""
+    if call.user is None or not call.charged_microdollars or spent_microdollars <= call.charged_microdollars:
+        return True
+    more = spent_microdollars - call.charged_microdollars
+    try:
+        with transaction.atomic():
+            if not quotas.reserve_more(call.user, allowance, call.requested_at, more):
+                raise _NothingLeft
+            Call.objects.filter(pk=call.pk).update(charged_microdollars=F("charged_microdollars") + more)
+    except _NothingLeft:
+        return False
+    call.charged_microdollars += more
+    return True
+
+
+class _NothingLeft(Exception):
+    """Roll back what was taken from one allowance because another had nothing left."""
 
 
 def _by_length(call: Call) -> Charge:

@@ -75,13 +75,13 @@ class Conversation:
     uncounted: how many responses ended without usage that can be read. active_at: when somebody last spoke, or typed.
     """
 
-    def __init__(self, now: datetime, lines: Iterable[Line] = (), counted: Iterable[tuple[Kind, str]] = ()) -> None:
+    def __init__(self, now: datetime, lines: Iterable[Line] = (), counted: Iterable[tuple[str, str]] = ()) -> None:
         self.session: dict[str, Any] | None = None  # Any: the session as it came
         self.ended_by = ""
         self.uncounted = 0
         self.active_at = now
         self._lines = {line.item_id: line for line in lines}
-        self._counted: set[tuple[Kind, str]] = set(counted)
+        self._counted: set[tuple[str, str]] = set(counted)
         self._tool_call_ids: set[str] = set()
         self._speaking: set[str] = set()
         self._is_prompted = True  # by somebody who spoke, not by their silence
@@ -112,6 +112,11 @@ class Conversation:
         changes, self._new = self._new, Changes()
         changes.lines, self._changed = list(self._changed.values()), {}
         return changes
+
+    def take_back(self, changes: Changes) -> None:
+        """Hand changes out once more, because they could not be kept."""
+        self._changed = {line.item_id: line for line in changes.lines} | self._changed
+        self._new = Changes([], changes.usage + self._new.usage, changes.tools + self._new.tools)
 
     # The session.
 

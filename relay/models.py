@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from relay.constants import DETAIL_CHARS, HANG_UP_GRACE_S, HANG_UP_RETRY_S
+from tokens.models import Transcripts
 from usage.money import MicrodollarsField, dollars
 
 
@@ -53,6 +54,12 @@ class Call(models.Model):
     class EndReason(models.TextChoices):
         USER = "user", "Ended by the person"
         PAGE_CLOSED = "page_closed", "Page closed"
+        BUDGET = "budget", "Budget used up"
+        IDLE = "idle", "Nobody spoke"
+        POLICY_DRIFT = "policy_drift", "Changed what is the server's"
+        SESSION_EXPIRED = "session_expired", "The voice service's time limit"
+        UPSTREAM_ENDED = "upstream_ended", "Ended by the voice service"
+        UNMONITORED = "unmonitored", "Could not be monitored"
         PAGE_LOST = "page_lost", "Page stopped reporting"
         CONNECTION_LOST = "connection_lost", "Connection lost"
         TIME_LIMIT = "time_limit", "Time limit"
@@ -60,11 +67,9 @@ class Call(models.Model):
         HUNG_UP = "hung_up", "Hung up by REST"
         REPLACED = "replaced", "Gave way to a newer call"
         ADMINISTRATOR = "administrator", "Ended by an administrator"
-        IDLE = "idle", "Nobody spoke"
         ACCESS_ENDED = "access_ended", "Signed out, disabled or revoked"
         SLOW_CLIENT = "slow_client", "Client stopped reading"
         BAD_CLIENT = "bad_client", "Client broke the protocol"
-        UPSTREAM_ENDED = "upstream_ended", "Ended by the voice service"
         UPSTREAM_FAILED = "upstream_failed", "The voice service failed"
         SERVER_RESTART = "server_restart", "This server was stopped"
         SERVER_LOST = "server_lost", "The process of its socket died"
@@ -75,6 +80,12 @@ class Call(models.Model):
         PARTIAL = "partial", "Counted in part"
         UNMETERED = "unmetered", "Estimated by its length"
         FREE = "free", "Free: the local engine"
+
+    class Monitoring(models.TextChoices):
+        NOT_YET = "not_yet", "Not joined yet"
+        JOINED = "joined", "Seen"
+        LOST = "lost", "Lost from sight"
+        UNMONITORED = "unmonitored", "Unmonitored"
 
     protocol = models.CharField(max_length=20, default="realtime")
     upstream_id = models.CharField(max_length=128, null=True, unique=True)  # opaque, `rtc_…` for Realtime
@@ -110,6 +121,20 @@ class Call(models.Model):
     # What its user's counters hold for it: until it is settled what it reserved, then what it used.
     charged_seconds = models.PositiveIntegerField("seconds", default=0)
     charged_microdollars = MicrodollarsField("charged", default=0)
+    # What its policy said when it began.
+    idle_max_s = models.PositiveIntegerField("longest silence", null=True)  # in seconds; None: any
+    budget_microdollars = MicrodollarsField("budget", null=True)
+    transcripts = models.CharField(max_length=8, choices=Transcripts, default=Transcripts.FULL)
+    unmonitored_allowed = models.BooleanField(default=True)
+    # Who looks after it: a worker by sideband, or the process of its socket. Another takes it over past lease_until.
+    lease_owner = models.CharField(max_length=64, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    monitoring = models.CharField(max_length=12, choices=Monitoring, default=Monitoring.NOT_YET)
+    gaps = models.PositiveIntegerField(default=0)  # how often events may have been missed
+    drift = models.CharField("changed by the client", max_length=200, blank=True)
+    # What was counted so far; exact, in millionths of a micro-dollar.
+    counted_picodollars = models.PositiveBigIntegerField(default=0)
+    responses = models.PositiveIntegerField(default=0)
 
     objects = CallQuerySet.as_manager()
 
@@ -130,6 +155,7 @@ class Call(models.Model):
                 condition=Q(cost_microdollars__isnull=False),
             ),
             models.Index(fields=["ended_at"], name="call_not_hung_up", condition=Q(hung_up_at=None)),
+            models.Index(fields=["lease_until"], name="call_leased", condition=~Q(lease_owner="")),
         ]
         constraints = [
             models.CheckConstraint(
@@ -139,6 +165,13 @@ class Call(models.Model):
 
     def __str__(self) -> str:
         return f"Call {self.id} ({self.state})"
+
+    @property
+    def known_microdollars(self) -> int | None:
+        """Return what the call cost; while it goes on, what was counted so far. None where that is not known."""
+        if self.metering != self.Metering.OPEN:
+            return self.cost_microdollars
+        return -(-self.counted_picodollars // 1_000_000) if self.monitoring == self.Monitoring.JOINED else None
 
     @property
     def cost_words(self) -> str:
@@ -151,3 +184,29 @@ class Call(models.Model):
             return "no price"
         sure = {self.Metering.UNMETERED.value: "about ", self.Metering.PARTIAL.value: "at least "}
         return f"{sure.get(self.metering, '')}${dollars(self.cost_microdollars)}"
+
+
+class TranscriptItem(models.Model):
+    """One item of a call's conversation: what was said or typed, or a tool call. Written as far as policy lets it."""
+
+    class Status(models.TextChoices):
+        PARTIAL = "partial", "Not finished"
+        DONE = "done", "Done"
+        INTERRUPTED = "interrupted", "Interrupted"
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="transcript")
+    item_id = models.CharField(max_length=128)
+    previous_item_id = models.CharField(max_length=128, blank=True)
+    role = models.CharField(max_length=20)
+    text = models.TextField(blank=True)
+    status = models.CharField(max_length=11, choices=Status)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    heard_ms = models.PositiveIntegerField(null=True)  # of one that was interrupted, where it is known
+
+    class Meta:
+        ordering = ["started_at", "id"]
+        constraints = [models.UniqueConstraint(fields=["call", "item_id"], name="transcript_item_once")]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.item_id}"

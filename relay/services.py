@@ -26,6 +26,7 @@ from relay.constants import (
     HEARTBEAT_TIMEOUT_S,
     REQUEST_TIMEOUT_S,
 )
+from relay.limits import rules_of
 from relay.models import Call
 from tokens.limits import check_rate
 from tokens.models import Issuance, Kind
@@ -139,6 +140,7 @@ def claim(unverified_secret: str, requester: Requester, asked_model: str = "") -
             deadline_at=now + timedelta(seconds=reservation.call_max_s),
             charged_seconds=reservation.seconds,
             charged_microdollars=reservation.microdollars,
+            **rules_of(allowance),
         )
         _record(Action.CALL_REQUESTED, call, person=requester.person, issuance=issuance.pk)
     return call
@@ -280,11 +282,18 @@ def end_call(call: Call, *, reason: Call.EndReason, actor: str, detail: str = ""
 
     The row is the truth and comes first; a hang-up that fails is repeated by the worker.
     """
+    if not record_end(call, reason=reason, actor=actor, detail=detail):
+        return False
+    hang_up_upstream(call)
+    return True
+
+
+def record_end(call: Call, *, reason: Call.EndReason, actor: str, detail: str = "") -> bool:
+    """Write a call's end, once, and settle it. False when it had ended before; upstream it still goes on."""
     with durable_record():
         if not write_end(call, reason=reason, detail=detail):
             return False
         _record(Action.CALL_ENDED, call, actor=actor, code=reason)
-    hang_up_upstream(call)
     return True
 
 
@@ -310,6 +319,11 @@ def hang_up_upstream(call: Call) -> None:
     except UpstreamError as exc:
         logger.warning("hang-up failed call_id=%s code=%s", call.upstream_id, exc.code)
         return
+    note_hung_up(call)
+
+
+def note_hung_up(call: Call) -> None:
+    """Note that the upstream was told of a call's end."""
     Call.objects.filter(pk=call.pk).update(hung_up_at=timezone.now())
 
 

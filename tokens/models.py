@@ -39,6 +39,14 @@ class Kind(models.TextChoices):
     DIRECT = "direct", "Direct"
 
 
+class Transcripts(models.TextChoices):
+    """What history keeps of what was said."""
+
+    OFF = "off", "Nothing"
+    REDACTED = "redacted", "Words without numbers, addresses and keys"
+    FULL = "full", "Every word"
+
+
 def check_networks(value: object) -> None:
     """Raise ValidationError unless the value is a list of networks such as `192.0.2.0/24`."""
     if not isinstance(value, list):
@@ -174,6 +182,14 @@ class Policy(models.Model):
     calls_at_once = models.PositiveIntegerField(null=True, blank=True)
     call_max_s = models.PositiveIntegerField(
         "longest call", null=True, blank=True, validators=[MinValueValidator(SHORTEST_CALL_S)], help_text="In seconds."
+    )
+    call_idle_s = models.PositiveIntegerField(
+        "longest silence", null=True, blank=True, validators=[MinValueValidator(10)], help_text="In seconds."
+    )
+    microdollars_a_call = MicrodollarsField("money a call", null=True, blank=True, help_text="In US dollars.")
+    transcripts = models.CharField(max_length=8, blank=True, choices=Transcripts, help_text="What is kept of words.")
+    unmonitored_calls = models.BooleanField(
+        null=True, blank=True, help_text="May a call go on whose events we cannot see? Nobody counts what it costs."
     )
     allowed_networks = models.JSONField(
         null=True, blank=True, validators=[check_networks], help_text='["192.0.2.0/24"]'

@@ -16,7 +16,9 @@ T = TypeVar("T")
 PLAIN_SESSION_FIELDS: Final = frozenset({"type", "model", "audio"})
 
 # Limits that need our relay to hold.
-CALL_LIMITS: Final = ("seconds_a_day", "seconds_a_month", "microdollars_a_day", "microdollars_a_month")
+CALL_LIMITS: Final = (
+    "seconds_a_day", "seconds_a_month", "microdollars_a_day", "microdollars_a_month", "microdollars_a_call",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,10 @@ class Allowance:
     microdollars_a_month: int | None
     calls_at_once: int
     call_max_s: int
+    call_idle_s: int
+    microdollars_a_call: int | None
+    transcripts: str
+    unmonitored_calls: bool
     networks: tuple[str, ...]
     origins: tuple[str, ...] | None
 
@@ -121,6 +127,10 @@ def allowance_of(user: User, api_key: ApiKey | None, mark: int | None = None) ->
         microdollars_a_month=first("microdollars_a_month", None),
         calls_at_once=first("calls_at_once", settings.CALLS_AT_ONCE),
         call_max_s=first("call_max_s", settings.CALL_MAX_S),
+        call_idle_s=first("call_idle_s", settings.CALL_IDLE_S),
+        microdollars_a_call=first("microdollars_a_call", None),
+        transcripts=first("transcripts", settings.TRANSCRIPTS),
+        unmonitored_calls=first("unmonitored_calls", settings.UNMONITORED_CALLS == "allow"),
         networks=first("allowed_networks", ()),
         origins=first("allowed_origins", None),
     )

@@ -100,6 +100,12 @@ def reserve_call(user: User, allowance: Allowance, now: datetime, *, model: str)
     return reservation
 
 
+def reserve_more(user: User, allowance: Allowance, moment: datetime, microdollars: int) -> bool:
+    """Reserve more money for a call that began at a moment, within the caller's transaction; False: nothing is left."""
+    metrics = [metric for metric in MONEY if getattr(allowance, metric) is not None]
+    return all(_add(subject(user), metric, moment, microdollars, getattr(allowance, metric)) for metric in metrics)
+
+
 def correct(user: User, moment: datetime, *, seconds: int, microdollars: int) -> None:
     """Add differences, which may be negative, to what was counted at a moment for a call; no limit can refuse them."""
     for metrics, difference in ((SECONDS, seconds), (MONEY, microdollars)):

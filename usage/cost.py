@@ -85,7 +85,16 @@ def read_usage(raw_usage: Mapping[str, Any]) -> dict[Meter, int]:
 
 def cost_of(counts: Counts, model: str, at: datetime) -> Cost:
     """Return what counted usage of a model cost at a moment. An unknown model costs an unknown sum, never nothing."""
-    prices = {Meter(price.meter): price.picodollars for price in Price.objects.at(at).filter(model=model)}
+    return cost_by(prices_of(model, at), counts)
+
+
+def prices_of(model: str, at: datetime) -> Mapping[Meter, int]:
+    """Return what a model's meters cost at a moment, in pico-dollars for a token or second; {} for an unknown one."""
+    return {Meter(price.meter): price.picodollars for price in Price.objects.at(at).filter(model=model)}
+
+
+def cost_by(prices: Mapping[Meter, int], counts: Counts) -> Cost:
+    """Return what counted usage costs by these prices."""
     if not prices:
         return Cost(0, unpriced=tuple(Meter))
     used = {meter: count for meter, count in counts.items() if count}
