@@ -11,9 +11,13 @@ import uvicorn
 from pytest_django import Settings
 
 from tests.conftest import close_this_loop_s
+from tests.engine.conftest import base_url, caller, faults, speech
 from tests.relay.socket_client import Relay
 from tests.relay.socket_upstream import SocketUpstream, running_upstream
 from voiceagent.asgi import application
+
+# The engine's own fixtures: calls are looked after against what speaks the protocol.
+__all__ = ["base_url", "caller", "faults", "speech"]
 
 
 @pytest.fixture

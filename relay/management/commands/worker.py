@@ -12,6 +12,7 @@ from django.utils import timezone
 from audit.loop import AuditLoop
 from relay.constants import SWEEP_INTERVAL_S
 from relay.services import sweep_calls
+from relay.supervisor import supervise
 from tokens.services import close_orphans
 from tokens.sweeps import prune_counters
 from voiceagent.session_sweep import prune_sessions
@@ -29,9 +30,12 @@ class Command(BaseCommand):
         logger.info("worker started")
         record = AuditLoop()
         record.start()
+        supervisor = threading.Thread(target=supervise, args=[stop], name="supervisor")
+        supervisor.start()
         while not stop.is_set():
             run_once()
             stop.wait(SWEEP_INTERVAL_S)
+        supervisor.join()
         record.stop()
         logger.info("worker stopped")
 

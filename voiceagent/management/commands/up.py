@@ -19,6 +19,8 @@ from honcho.printer import Printer
 from voiceagent.management.commands.demo_account import NAME
 
 READY_TIMEOUT_S: Final = 60.0
+# What only the engine knows what to do with, it finds where the user wrote it.
+ENGINE_INHERITS: Final = ("PATH", "HOME", "LANG", "TMPDIR", "ENGINE_SESSION_LIFE_S", "ENGINE_FAULTS")
 POLL_S: Final = 0.1
 EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (to listen on, and where to ask then)
 
@@ -88,7 +90,7 @@ def environment_of(process: str) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
     }
     if process == "engine":
-        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        inherited = {name: os.environ[name] for name in ENGINE_INHERITS if name in os.environ}
         return inherited | {name: value for name, value in engine.items() if value}
     return os.environ | {"HOST": settings.HOST, "PORT": str(settings.PORT), "PYTHONUNBUFFERED": "1"}
 

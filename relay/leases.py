@@ -1,0 +1,66 @@
+"""Which process looks after which call: claims in the database, taken over when a process stops renewing them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db.models import Q
+
+from relay.models import Call
+from relay.recorder import LEASE_S, Past, close_books, read_past
+from tokens.policy import allowance_of
+
+CLAIMS_A_ROUND: Final = 50
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A call that is ours now. granted: its session as it has to stay, None where its user may change it."""
+
+    call: Call
+    past: Past
+    granted: dict[str, Any] | None
+
+
+def claim_calls(owner: str, now: datetime, room: int) -> list[Claimed]:
+    """Claim live WebRTC calls that nobody looks after, the oldest first."""
+    live = Call.objects.filter(state=Call.State.LIVE, transport=Call.Transport.WEBRTC).exclude(upstream_id=None)
+    calls = _claim(live.filter(Q(lease_owner="") | Q(lease_until__lt=now)), owner, now, min(room, CLAIMS_A_ROUND))
+    return [Claimed(call, read_past(call), _granted(call)) for call in calls]
+
+
+def close_left_books(owner: str, now: datetime) -> int:
+    """Close the books of ended calls whose process died before it could. Returns how many."""
+    left = Call.objects.exclude(state=Call.State.LIVE).exclude(lease_owner="").filter(lease_until__lt=now)
+    calls = _claim(left, owner, now, CLAIMS_A_ROUND)
+    for call in calls:
+        close_books(call, owner, complete=False)
+    return len(calls)
+
+
+def release_calls(owner: str, now: datetime) -> None:
+    """Let others claim what this process looked after."""
+    Call.objects.filter(lease_owner=owner).update(lease_until=now - timedelta(seconds=1))
+
+
+def _claim(free: Any, owner: str, now: datetime, most: int) -> Sequence[Call]:  # Any: a QuerySet of Call
+    numbers = list(free.order_by("pk").values_list("pk", flat=True)[: max(0, most)])
+    if not numbers:
+        return []
+    # The condition once more: of several processes that chose the same call one gets it.
+    free.filter(pk__in=numbers).update(lease_owner=owner, lease_until=now + timedelta(seconds=LEASE_S))
+    return list(
+        Call.objects.filter(pk__in=numbers, lease_owner=owner)
+        .select_related("user", "issuance__api_key", "agent_version__agent")
+        .order_by("pk")
+    )
+
+
+def _granted(call: Call) -> dict[str, Any] | None:
+    issuance = call.issuance
+    if issuance is None or call.user is None or call.agent_version is None:
+        return None
+    if allowance_of(call.user, issuance.api_key).own_session:
+        return None
+    return dict(issuance.session or call.agent_version.session_config())
