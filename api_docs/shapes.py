@@ -8,11 +8,12 @@ from typing import Any, Final
 from agents.models import Agent
 from realtime_api.session import FIELDS as SESSION_FIELDS
 from realtime_api.session import VOICES
-from relay.models import Call
+from relay.models import Call, TranscriptItem
 from tokens import quotas
 from tokens.constants import MAX_TTL_S, MIN_TTL_S, SESSION_ID_CHARS
 from tokens.models import Issuance, Kind, Scope
 from tokens.wishes import CAPABILITIES
+from usage.models import UsageRecord
 
 Schema = dict[str, Any]
 
@@ -78,6 +79,50 @@ ISSUANCE: Final = {
     "apiKey": "vak_A1b2C3d4",
     "isValid": True,
     "life": "valid",
+}
+CALL: Final = {
+    "id": 7,
+    "callId": "rtc_1",
+    "requestId": REQUEST_ID,
+    "state": "ended",
+    "errorCode": "",
+    "agent": "assistant",
+    "model": MODEL,
+    "transport": "webrtc",
+    "requestedAt": EARLIER,
+    "startedAt": EARLIER,
+    "endedAt": LATER,
+    "endReason": "user",
+    "monitoring": "joined",
+    "responses": 1,
+    "metering": "settled",
+    "costMicrodollars": 6946,
+    "unpriced": False,
+}
+WHOLE_CALL: Final = CALL | {
+    "transcript": [
+        {
+            "itemId": "item_a1",
+            "role": "assistant",
+            "text": "We open at nine.",
+            "status": "done",
+            "startedAt": EARLIER,
+            "endedAt": LATER,
+            "heardMs": None,
+        }
+    ],
+    "usage": [
+        {
+            "kind": "response",
+            "sourceId": "resp_1",
+            "at": LATER,
+            "model": MODEL,
+            "outcome": "completed",
+            "counts": {"audio_output": 74},
+            "microdollars": 4736,
+        }
+    ],
+    "timeline": [{"at": LATER, "event": "call.ended", "code": "user"}],
 }
 MODEL_LIST: Final = {
     "object": "list",
@@ -173,6 +218,25 @@ UPSTREAM_SESSION: Final = {
     "description": "A session as the vendor's Realtime API describes it.",
     "additionalProperties": True,
 }
+CALL_FIELDS: Final[dict[str, Schema]] = {
+    "id": number(),
+    "callId": or_null(text("null where the voice service made none.")),
+    "requestId": text(),
+    "state": text(enum=list(Call.State.values)),
+    "errorCode": text(),
+    "agent": text(),
+    "model": text(),
+    "transport": text(),
+    "requestedAt": moment(),
+    "startedAt": or_null(moment()),
+    "endedAt": or_null(moment()),
+    "endReason": {"enum": [None, *Call.EndReason.values], "description": "Why it ended; null until it has."},
+    "monitoring": text("Whether we see its events.", enum=Call.Monitoring.values),
+    "responses": number("How many were counted."),
+    "metering": text("How sure the cost is.", enum=Call.Metering.values),
+    "costMicrodollars": or_null(number("In millionths of a US dollar; so far, while the call goes on.")),
+    "unpriced": yes_or_no("Whether a part of it has no price."),
+}
 API_KEY_FIELDS: Final[dict[str, Schema]] = {
     "id": number(),
     "name": text(),
@@ -265,6 +329,50 @@ ANSWERS: Final[dict[str, Schema]] = {
         {
             "state": text(enum=list(Call.State.values)),
             "endReason": {"enum": [None, *Call.EndReason.values], "description": "Why it ended; null until it has."},
+        }
+    ),
+    "Call": an_object(CALL_FIELDS),
+    "CallPage": an_object(
+        {
+            "results": list_of(ref("Call")),
+            "nextBefore": or_null(number("Give it as `before` for the next page; null at the end.")),
+        }
+    ),
+    "WholeCall": an_object(
+        CALL_FIELDS
+        | {
+            "transcript": list_of(
+                an_object(
+                    {
+                        "itemId": text(),
+                        "role": text("`user`, `assistant`, `system`, or `tool` for a tool call."),
+                        "text": text("As far as policy keeps it."),
+                        "status": text(enum=TranscriptItem.Status.values),
+                        "startedAt": moment(),
+                        "endedAt": or_null(moment()),
+                        "heardMs": or_null(number("How much of one that was interrupted was heard, if known.")),
+                    }
+                ),
+                "In the order of the conversation.",
+            ),
+            "usage": list_of(
+                an_object(
+                    {
+                        "kind": text(enum=UsageRecord.Kind.values),
+                        "sourceId": text("Of the response, or of the item that was written down."),
+                        "at": moment(),
+                        "model": text(),
+                        "outcome": text(),
+                        "counts": {
+                            "type": "object",
+                            "description": "Tokens, or seconds, by meter.",
+                            "additionalProperties": {"type": "integer"},
+                        },
+                        "microdollars": or_null(number("null: it has no price.")),
+                    }
+                )
+            ),
+            "timeline": list_of(an_object({"at": moment(), "event": text(), "code": text()})),
         }
     ),
     "Issuance": an_object(

@@ -6,15 +6,21 @@ from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html_join
 
 from agents.list_filters import AgentFilter, DaysFilter, UserFilter
+from audit.actions import Action
+from audit.services import record_event
+from relay.history import ordered_transcript
 from relay.models import Call, CallQuerySet
 from relay.services import end_call
+from usage.models import UsageRecord
 from usage.money import dollars
 from voiceagent.admin_words import badge, link_to, time_of, two_lines
 from voiceagent.list_filters import SelectFilter, ValueFilter
 from voiceagent.name_search import of_user_named
+from voiceagent.person import person_of
 from voiceagent.read_only_admin import EvidenceAdmin
 
 STATE_BADGES: Final[dict[str, str]] = {
@@ -24,6 +30,16 @@ STATE_BADGES: Final[dict[str, str]] = {
     Call.State.FAILED: "bad",
     Call.State.UNKNOWN: "warn",
 }
+
+
+MAX_ROWS: Final = 500  # of one call on its page
+
+
+def usage_words(record: UsageRecord) -> str:
+    """Put what one response or transcription used into one line."""
+    counts = ", ".join(f"{count} {meter.label.lower()}" for meter, count in record.by_meter.items())
+    cost = "no price" if record.unpriced else f"${dollars(record.microdollars)}"
+    return f"{record.get_kind_display()} {record.outcome}: {counts or 'nothing'} ({cost})"
 
 
 class StateFilter(ValueFilter):
@@ -52,8 +68,12 @@ class CallAdmin(EvidenceAdmin):
         "secret",
     ]
     list_display_links = ["when"]
-    exclude = ["cost_microdollars", "charged_seconds", "charged_microdollars"]  # shown in words instead
-    readonly_fields = ["cost", "held"]
+    # Shown in words instead, or of no use to people.
+    exclude = [
+        "cost_microdollars", "charged_seconds", "charged_microdollars", "counted_picodollars", "budget_microdollars",
+        "lease_until", "hang_up_again_at",
+    ]  # fmt: skip
+    readonly_fields = ["cost", "held", "used", "words"]
     list_filter = [DaysFilter, StateFilter, EndReasonFilter, AgentFilter, UserFilter]
     ordering = ["-requested_at"]
     search_fields = ["upstream_id"]
@@ -67,6 +87,8 @@ class CallAdmin(EvidenceAdmin):
     @admin.display(description="State")
     def result(self, call: Call) -> str:
         state = badge(STATE_BADGES[call.state], call.get_state_display())
+        if call.monitoring in (Call.Monitoring.UNMONITORED, Call.Monitoring.LOST):
+            state += badge("warn", call.get_monitoring_display())
         return two_lines(state, call.error_code or call.get_end_reason_display())
 
     @admin.display(description="Agent")
@@ -89,6 +111,31 @@ class CallAdmin(EvidenceAdmin):
     @admin.display(description="Held of allowances")
     def held(self, call: Call) -> str:
         return f"{call.charged_seconds} seconds, ${dollars(call.charged_microdollars)}"
+
+    @admin.display(description="Used")
+    def used(self, call: Call) -> str:
+        records = UsageRecord.objects.filter(call_number=call.pk)[:MAX_ROWS]
+        return format_html_join("", "<div>{}</div>", ((usage_words(record),) for record in records))
+
+    @admin.display(description="Words")
+    def words(self, call: Call) -> str:
+        lines = ((item.role, item.text, item.get_status_display()) for item in ordered_transcript(call)[:MAX_ROWS])
+        return format_html_join("", "<div><b>{}</b> {} <small>{}</small></div>", lines)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show a call. Reading what somebody said is on record, like every look at what is theirs."""
+        call = self.get_object(request, object_id)
+        if call is not None and self.has_view_permission(request, call):
+            record_event(
+                Action.CALL_VIEWED,
+                request_id=request.request_id,  # type: ignore[attr-defined]  # set by the outermost middleware
+                actor=f"user:{request.user.pk}",
+                target=f"call:{call.pk}",
+                person=person_of(request, request.user),
+            )
+        return super().change_view(request, object_id, form_url, extra_context)
 
     @admin.display(description="Secret")
     def secret(self, call: Call) -> str:

@@ -3,7 +3,8 @@
 from rest_framework import serializers
 
 from relay.constants import DETAIL_CHARS
-from relay.models import Call
+from relay.models import Call, TranscriptItem
+from usage.models import UsageRecord
 from voiceagent.strict_json import StrictSerializer
 
 # The page's word for why it ended, and the reason that stands in history. An unknown word counts as lost.
@@ -12,6 +13,58 @@ END_REASONS = {
     "page_closed": Call.EndReason.PAGE_CLOSED,
     "connection_lost": Call.EndReason.CONNECTION_LOST,
 }
+
+
+class CallSerializer(serializers.ModelSerializer[Call]):
+    """A call in history. Money is in micro-dollars; null where it is not known."""
+
+    callId = serializers.CharField(source="upstream_id")
+    requestId = serializers.CharField(source="request_id")
+    errorCode = serializers.CharField(source="error_code")
+    requestedAt = serializers.DateTimeField(source="requested_at")
+    startedAt = serializers.DateTimeField(source="started_at")
+    endedAt = serializers.DateTimeField(source="ended_at")
+    endReason = serializers.SerializerMethodField()
+    costMicrodollars = serializers.IntegerField(source="known_microdollars")
+
+    class Meta:
+        model = Call
+        fields = [
+            "id", "callId", "requestId", "state", "errorCode", "agent", "model", "transport", "requestedAt",
+            "startedAt", "endedAt", "endReason", "monitoring", "responses", "metering", "costMicrodollars", "unpriced",
+        ]  # fmt: skip
+
+    def get_endReason(self, call: Call) -> str | None:
+        return call.end_reason or None
+
+
+class TranscriptSerializer(serializers.ModelSerializer[TranscriptItem]):
+    itemId = serializers.CharField(source="item_id")
+    startedAt = serializers.DateTimeField(source="started_at")
+    endedAt = serializers.DateTimeField(source="ended_at")
+    heardMs = serializers.IntegerField(source="heard_ms")
+
+    class Meta:
+        model = TranscriptItem
+        fields = ["itemId", "role", "text", "status", "startedAt", "endedAt", "heardMs"]
+
+
+class UsageRecordSerializer(serializers.ModelSerializer[UsageRecord]):
+    """What one response or transcription used; counts by meter, without those of nothing."""
+
+    sourceId = serializers.CharField(source="source_id")
+    counts = serializers.SerializerMethodField()
+    microdollars = serializers.SerializerMethodField()
+
+    class Meta:
+        model = UsageRecord
+        fields = ["kind", "sourceId", "at", "model", "outcome", "counts", "microdollars"]
+
+    def get_counts(self, record: UsageRecord) -> dict[str, int]:
+        return {meter.value: count for meter, count in record.by_meter.items()}
+
+    def get_microdollars(self, record: UsageRecord) -> int | None:
+        return None if record.unpriced else record.microdollars
 
 
 class CallEventSerializer(StrictSerializer):

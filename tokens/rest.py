@@ -1,8 +1,9 @@
 """REST routes of one's own things: who one is, history, keys, allowances, models."""
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.contrib.auth.models import User
+from django.db.models import Model, QuerySet
 from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
@@ -23,6 +24,8 @@ from tokens.services import revoke_issuance
 from voiceagent.strict_json import UNKNOWN_FIELD
 
 PAGE_SIZE: Final = 50
+
+Row = TypeVar("Row", bound=Model)
 
 
 class OwnView(APIView):
@@ -66,6 +69,17 @@ def request_id_of(request: Request) -> str:
     return request_id
 
 
+def page_of(newest_first: QuerySet[Row], request: Request) -> tuple[list[Row], int | None]:
+    """Return the rows that follow the one that the address names by `before`, and the number for the next page."""
+    before = request.query_params.get("before", "")
+    if before:
+        if not (before.isascii() and before.isdigit() and len(before) < 19):
+            raise exceptions.InvalidRequest("'before' must be the id of the last entry that you have.")
+        newest_first = newest_first.filter(pk__lt=int(before))
+    rows = list(newest_first[: PAGE_SIZE + 1])
+    return rows[:PAGE_SIZE], rows[PAGE_SIZE - 1].pk if len(rows) > PAGE_SIZE else None
+
+
 class WhoAmIView(OwnView):
     """`GET /api/whoami`: the user, and how they proved it."""
 
@@ -87,14 +101,8 @@ class IssuancesView(OwnView):
 
     def get(self, request: Request) -> Response:
         issuances = Issuance.objects.filter(user=owner_of(request)).select_related("api_key")
-        before = request.query_params.get("before", "")
-        if before:
-            if not (before.isascii() and before.isdigit() and len(before) < 19):
-                raise exceptions.InvalidRequest("'before' must be the id of an issuance.")
-            issuances = issuances.filter(id__lt=int(before))
-        rows = list(issuances[: PAGE_SIZE + 1])
-        more = rows[PAGE_SIZE - 1].pk if len(rows) > PAGE_SIZE else None
-        return Response({"results": IssuanceSerializer(rows[:PAGE_SIZE], many=True).data, "nextBefore": more})
+        rows, more = page_of(issuances, request)
+        return Response({"results": IssuanceSerializer(rows, many=True).data, "nextBefore": more})
 
 
 class RevokeView(OwnView):
