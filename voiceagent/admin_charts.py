@@ -1,6 +1,5 @@
-"""The overview's charts as plain numbers for SVG: columns of requests over time, and bars of the most frequent."""
+"""The overview's bars of the most frequent, as plain numbers for SVG."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
@@ -8,43 +7,9 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from usage.money import dollars
-from voiceagent.overview import Overview, Step
+from voiceagent.overview import Overview
 
-HEIGHT: Final = 100  # of the drawing; the page stretches it
 SPENT: Final = "Spent"
-GAP: Final = 0.2  # of a column's width
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A rectangle of a column. kind: its outcome, which is also its class."""
-
-    kind: str
-    y: float
-    height: float
-
-
-@dataclass(frozen=True)
-class Column:
-    """One step of time: where it stands, its rectangles from the ground up, its words, and the list behind it."""
-
-    x: float
-    width: float
-    pieces: list[Piece]
-    label: str
-    step: Step
-    query: str
-
-
-@dataclass(frozen=True)
-class Columns:
-    """A chart of requests. highest: the sum of the highest column, at least 1."""
-
-    columns: list[Column]
-    width: int
-    highest: int
-    first_label: str
-    last_label: str
 
 
 @dataclass(frozen=True)
@@ -67,25 +32,6 @@ class Bars:
     unit: str
     rows: list[Bar]
     empty: str
-
-
-def columns_of(steps: Sequence[Step], *, by_day: bool) -> Columns:
-    highest = max(1, *(step.issued + step.denied + step.failed for step in steps))
-    columns = [_column(place, step, highest, by_day) for place, step in enumerate(steps)]
-    return Columns(columns, len(steps), highest, columns[0].label, columns[-1].label)
-
-
-def _column(place: int, step: Step, highest: int, by_day: bool) -> Column:
-    pieces, ground = [], float(HEIGHT)
-    for kind, count in (("issued", step.issued), ("denied", step.denied), ("failed", step.failed)):
-        height = round(HEIGHT * count / highest, 2)
-        ground = round(ground - height, 2)
-        if count:
-            pieces.append(Piece(kind, ground, height))
-    day = f"{step.start:%Y-%m-%d}"
-    label = day if by_day else f"{step.start:%Y-%m-%d %H:%M}"
-    query = urlencode({"since": day, "until": day, "zone": "UTC"})
-    return Column(place + GAP / 2, 1 - GAP, pieces, label, step, query)
 
 
 def bars_of(counted: Overview) -> list[Bars]:

@@ -1,6 +1,5 @@
 """Pages of the administration that belong to no single model. `AdminSite.admin_view` lets only staff in."""
 
-from datetime import timedelta
 from typing import Any, Final
 
 from django.contrib import admin, messages
@@ -22,8 +21,9 @@ from relay.models import Call
 from tokens.models import ApiKey
 from tokens.services import Leak, find_leaked
 from usage.money import dollars
-from voiceagent.admin_charts import bars_of, columns_of
+from voiceagent.admin_charts import bars_of
 from voiceagent.admin_words import time_of
+from voiceagent.column_charts import charts_of
 from voiceagent.end_everything import end_everything, live_secrets
 from voiceagent.integrity_page import MAY_SEE as MAY_SEE_RECORD
 from voiceagent.integrity_page import Card, card
@@ -57,7 +57,7 @@ def overview_page(request: HttpRequest) -> HttpResponse:
         "periods": PERIODS.values(),
         "counted": counted,
         "counted_at": time_of(counted.counted_at),
-        "columns": columns_of(counted.steps, by_day=period.step >= timedelta(days=1)),
+        "charts": charts_of(counted, period),
         "spent": f"${dollars(counted.spent_microdollars)}",
         "bars": bars_of(counted),
         "record": _record_card() if request.user.has_perm(MAY_SEE_RECORD) else None,

@@ -15,6 +15,7 @@ from tokens.models import Issuance
 KEPT_S: Final = 60
 TOP: Final = 10
 SAMPLE: Final = 2_000  # requests whose delay is looked at, the newest
+STEP_SAMPLE: Final = 200  # the same for each step
 SETTLED_AFTER: Final = timedelta(hours=1)  # the worker has long closed what was left open
 STEPS_KEPT_S: Final = 24 * 3600
 
@@ -27,6 +28,10 @@ class Period:
     words: str
     steps: int
     step: timedelta
+
+    @property
+    def is_by_day(self) -> bool:
+        return self.step >= timedelta(days=1)
 
     def starts(self, now: datetime) -> list[datetime]:
         """Return when each step begins, the last one being the one that is going on: whole hours or UTC days."""
@@ -48,12 +53,18 @@ PERIODS: Final = {
 
 @dataclass(frozen=True)
 class Step:
-    """One column of the chart of requests. `denied` by us, `failed` upstream or of unknown outcome."""
+    """One column of each chart. `denied` by us, `failed` upstream or of unknown outcome.
+
+    The delays are of the step's newest answers; spent_microdollars: of its settled calls whose model has a price.
+    """
 
     start: datetime
     issued: int
     denied: int
     failed: int
+    delay_p50_ms: float | None
+    delay_p95_ms: float | None
+    spent_microdollars: int
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,7 @@ def count_overview(period: Period, now: datetime) -> Overview:
     in_period = Issuance.objects.filter(requested_at__gte=steps[0].start)
     priced = Call.objects.filter(requested_at__gte=steps[0].start, cost_microdollars__isnull=False).order_by()
     spent = _spent(priced)
-    p50, p95 = delays()
+    p50, p95 = delays(Issuance.objects.all(), SAMPLE)
     return Overview(
         since=steps[0].start,
         steps=steps,
@@ -130,12 +141,18 @@ def _steps(period: Period, now: datetime) -> list[Step]:
 
 
 def _count_step(start: datetime, end: datetime) -> Step:
+    step = Issuance.objects.filter(requested_at__gte=start, requested_at__lt=end)
+
     def count(*statuses: Issuance.Status) -> int:
-        step = Issuance.objects.filter(requested_at__gte=start, requested_at__lt=end)
         return sum(step.filter(status=status).count() for status in statuses)
 
     status = Issuance.Status
-    return Step(start, count(status.ISSUED), count(status.DENIED), count(status.FAILED, status.UNKNOWN))
+    calls = Call.objects.filter(requested_at__gte=start, requested_at__lt=end, cost_microdollars__isnull=False)
+    spent = calls.order_by().aggregate(spent=Sum("cost_microdollars"))["spent"]
+    return Step(
+        start, count(status.ISSUED), count(status.DENIED), count(status.FAILED, status.UNKNOWN),
+        *delays(step, STEP_SAMPLE), spent or 0,
+    )  # fmt: skip
 
 
 def _most(rows: QuerySet[Issuance], field: str) -> list[tuple[str, int]]:
@@ -150,10 +167,10 @@ def _spent(calls: CallQuerySet) -> list[tuple[str, int]]:
     return list(spent.values_list("username", "spent"))
 
 
-def delays() -> tuple[float | None, float | None]:
+def delays(issuances: QuerySet[Issuance], sample: int) -> tuple[float | None, float | None]:
     """Return the median and the 95th percentile of the newest answers' delay in ms; None without two of them."""
-    newest = Issuance.objects.filter(status=Issuance.Status.ISSUED).order_by("-requested_at")
-    times = newest.values_list("requested_at", "decided_at")[:SAMPLE]
+    newest = issuances.filter(status=Issuance.Status.ISSUED).order_by("-requested_at")
+    times = newest.values_list("requested_at", "decided_at")[:sample]
     delays_ms = [(decided - asked) / timedelta(milliseconds=1) for asked, decided in times if decided]
     if len(delays_ms) < 2:
         return None, None

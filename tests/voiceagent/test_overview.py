@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from statistics import median
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from django.utils import timezone
 
 from relay.models import Call
 from tokens.models import Issuance
+from voiceagent.column_charts import charts_of
 from voiceagent.overview import PERIODS, count_overview
 
 NOW = datetime(2026, 11, 21, 13, 20, tzinfo=UTC)
@@ -50,10 +52,30 @@ def test_the_numbers_are_those_of_a_plain_count(name: str) -> None:
         assert (step.issued, step.denied, step.failed) == (
             inside.count("issued"), inside.count("denied"), inside.count("failed") + inside.count("unknown")
         )  # fmt: skip
+        delays = [
+            (row.decided_at - row.requested_at) / timedelta(milliseconds=1)
+            for row in rows
+            if row.decided_at and row.status == "issued" and step.start <= row.requested_at < step.start + period.step
+        ]
+        assert step.delay_p50_ms == (pytest.approx(median(delays)) if len(delays) > 1 else None)
     for field, counts in (("error_code", counted.codes), ("agent", counted.agents), ("username", counted.users)):
         values = [getattr(row, field) for row in rows if getattr(row, field)]
         assert dict(counts) == {value: values.count(value) for value in values}
         assert [count for _, count in counts] == sorted((count for _, count in counts), reverse=True)
+
+
+@pytest.mark.django_db
+def test_a_column_reaches_as_far_as_its_number() -> None:
+    for number in (1, 2, 5, 6):  # issued, denied, issued, denied, by `ask`
+        ask(number, NOW - timedelta(minutes=number))
+    ask(9, NOW - timedelta(hours=2))
+    requests, delays, _ = charts_of(count_overview(PERIODS["24h"], NOW), PERIODS["24h"])
+    last = requests.columns[-1]
+
+    assert (requests.highest, last.cells) == ("4", ["2", "2", "0"])
+    assert [(piece.kind, piece.y, piece.height) for piece in last.pieces] == [("issued", 50, 50), ("denied", 0, 50)]
+    assert (delays.highest, delays.columns[-1].cells[0]) == ("5 ms", "3 ms")
+    assert [piece.kind for piece in delays.columns[-1].pieces] == ["median", "slow"]
 
 
 @pytest.mark.django_db
@@ -119,6 +141,8 @@ def test_cost_is_of_settled_calls_and_by_user(adas_client: Client) -> None:
     assert counted.spent_microdollars == 3_750_000
     assert counted.spenders == [("ben", 2_000_000), ("bea", 1_750_000)]
     assert "$3.75" in shown
+    assert counted.steps[-1].spent_microdollars == 3_750_000
+    assert re.search(r"<title[^>]*>Cost of calls over the last 24 hours</title>", shown)
     assert re.search(r"/admin/relay/call/\?user=bea[^>]*>bea</a>.*?\$1.75", shown, re.S)
 
 
