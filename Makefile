@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := requirements.txt requirements-engine.txt
+# Two processes, each with its own database; a file's tests stay together, since they share what takes long to start.
+IN_PARALLEL := -n 2 --dist loadfile --durations=30
 .DEFAULT_GOAL := help
 # $(call need,COMMAND,PACKAGE): if the command fails, install Debian's package where we may, else name it.
 need = @$(1) >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq $(2); } || { echo "$(2) is needed for the tests: sudo apt-get install $(2)"; exit 1; }
@@ -49,7 +51,7 @@ types: $(VENV)/.dev node_modules/.installed
 	$(BIN)/python -m voiceagent.node npm run --silent types
 
 test-python: $(VENV)/.dev node_modules/.installed curl
-	$(BIN)/python -m pytest --ignore tests/e2e
+	$(BIN)/python -m pytest --ignore tests/e2e $(IN_PARALLEL)
 
 test-js: node_modules/.installed
 	$(BIN)/python -m voiceagent.node npm test --silent

@@ -17,10 +17,11 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import connections
 from django.db.models.signals import post_migrate
+from django.dispatch import receiver
 from django.test import AsyncClient, Client
 from pytest_django import Settings
 
-from agents.models import Agent, AgentVersion
+from agents.models import Agent, AgentVersion, Configuration
 from audit import group_commit
 from audit.group_commit import Work
 from audit.guards import create_guards, drop_guards
@@ -35,15 +36,20 @@ ORIGIN = "http://testserver"
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+def django_db_modify_db_settings(
+    tmp_path_factory: pytest.TempPathFactory, django_db_modify_db_settings_parallel_suffix: None
+) -> None:
     """Put SQLite's test database into a file: in memory, threads meet other locks than in production.
 
-    A test's database need not survive a power cut, so nothing waits for the disk.
+    A test's database need not survive a power cut, so nothing waits for the disk. Each process of a parallel run has
+    its own database (the fixture of pytest-django names it) and, by `tests/environment.py`, its own Redis number.
     """
     database = connections["default"]
     if database.vendor == "sqlite":
         database.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
         database.settings_dict["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+    else:
+        database.settings_dict["OPTIONS"]["options"] += " -c synchronous_commit=off"
 
 
 # The tests' database is emptied between tests, which the record's guards refuse. `guards` brings them back for a test.
@@ -61,6 +67,7 @@ def guards(transactional_db: None) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def quick_settings(settings: Settings) -> None:
     """Pages under test need no collected, hashed files (the end-to-end tests use those), and no slow passwords."""
+    settings.SERVESTATIC_USE_STATIC_ROOT = False  # it looks at 900 files for each client
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
@@ -109,6 +116,13 @@ def charlie(db: None) -> User:
 @pytest.fixture
 def ada(db: None) -> User:
     return make_user("ada", is_staff=True)
+
+
+@receiver(post_migrate)
+def keep_the_mark(**_of_signal: object) -> None:
+    """Write the configuration's mark again when a test on real transactions has emptied the database."""
+    if not Configuration.objects.exists():
+        Configuration.note_change()
 
 
 @pytest.fixture

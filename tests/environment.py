@@ -14,6 +14,10 @@ for name in re.findall(r"^#?([A-Z][A-Z0-9_]*)=", EXAMPLE.read_text(), re.M):
     if name not in KEPT:
         os.environ.pop(name, None)
         os.environ.pop(f"{name}_FILE", None)
+if os.environ.get("REDIS_URL"):  # each process of a parallel run has a database of its own: tests empty theirs
+    address, _, number = os.environ["REDIS_URL"].rpartition("/")
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    os.environ["REDIS_URL"] = f"{address}/{int(number) + worker}"
 os.environ |= {
     "VOICEAGENT_ENV_FILE": "tests/none.env",
     "DEMO": "true",

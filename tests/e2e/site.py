@@ -16,6 +16,8 @@ from typing import Final
 import requests
 from honcho.environ import parse_procfile
 
+from tests.migrated import write_migrated
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S: Final = 60
 STOP_TIMEOUT_S: Final = 20
@@ -112,8 +114,8 @@ def prepare(folder: Path, root: Path, settings: dict[str, str]) -> tuple[Site, d
         "PYTHONUNBUFFERED": "1",
         **settings,
     }
-    for command in (["migrate", "--verbosity", "0"], ["demo_account"]):
-        subprocess.run([sys.executable, "manage.py", *command], cwd=root, env=environment, check=True)
+    write_migrated(database)
+    subprocess.run([sys.executable, "manage.py", "demo_account"], cwd=root, env=environment, check=True)
     log = folder / "output.log"
     log.touch()
     return Site(f"http://localhost:{port}", f"http://127.0.0.1:{engine_port}", database, log), environment

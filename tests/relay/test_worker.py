@@ -20,6 +20,7 @@ from relay.constants import HANG_UPS_A_SWEEP
 from relay.management.commands import worker
 from relay.models import Call
 from relay.services import sweep_calls
+from tests.migrated import write_migrated
 from tokens.models import Issuance, QuotaCounter
 from tokens.services import close_orphans
 
@@ -147,7 +148,7 @@ def test_a_job_that_fails_stops_none_of_the_others(
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_when_told(tmp_path: Path, signal_number: signal.Signals) -> None:
     environment = os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}", "REDIS_URL": ""}
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment, check=True, timeout=60)
+    write_migrated(tmp_path / "db.sqlite3")
     process = subprocess.Popen(
         [sys.executable, "manage.py", "worker"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
     )

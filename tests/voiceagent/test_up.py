@@ -15,6 +15,7 @@ import pytest
 import requests
 from pytest_django import Settings
 
+from tests.migrated import write_migrated
 from voiceagent.management.commands.up import environment_of, shown_host
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +39,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "DEMO_PASSWORD": "printed-at-start",
         "PYTHONUNBUFFERED": "1",
     }
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment, check=True, timeout=60)
+    write_migrated(tmp_path / "db.sqlite3")
     return environment
 
 
