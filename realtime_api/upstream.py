@@ -8,6 +8,7 @@ repeated, since its fate would be unknown.
 import json
 import logging
 import re
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -143,15 +144,27 @@ async def create_call(
     safety_identifier: a stable hash of the end user, sent as `OpenAI-Safety-Identifier`.
     Raises UpstreamError subclasses; one whose fate is unknown may have made a call.
     """
-    form = aiohttp.FormData(default_to_multipart=True)
-    form.add_field("sdp", offer_sdp, content_type="application/sdp")
-    form.add_field("session", json.dumps(session), content_type="application/json")
-    headers = upstream.headers() | {"Accept": "application/sdp", "OpenAI-Safety-Identifier": safety_identifier}
+    boundary = secrets.token_hex(16)
+    form = _form(boundary, sdp=("application/sdp", offer_sdp), session=("application/json", json.dumps(session)))
+    headers = upstream.headers() | {
+        "Content-Type": f"multipart/form-data; boundary={boundary}",
+        "Accept": "application/sdp",
+        "OpenAI-Safety-Identifier": safety_identifier,
+    }
     with logged("call"):
         status, answer_headers, body = await _post(http, upstream, "/realtime/calls", data=form, headers=headers)
         if status != HTTPStatus.CREATED:
             raise failure(status, answer_headers, body)
         return _read_created_call(answer_headers, body)
+
+
+def _form(boundary: str, **parts: tuple[str, str]) -> bytes:
+    """Return a multipart form of texts with their types. aiohttp's own, made for streams, costs a tenth of an offer."""
+    text = "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\nContent-Type: {kind}\r\n\r\n{value}\r\n'
+        for name, (kind, value) in parts.items()
+    )
+    return f"{text}--{boundary}--\r\n".encode()
 
 
 async def hang_up(http: aiohttp.ClientSession, upstream: Upstream, call_id: str) -> bool:
@@ -211,7 +224,7 @@ async def _post(
     upstream: Upstream,
     path: str,
     *,
-    data: aiohttp.FormData | bytes | None,
+    data: bytes | None,
     headers: dict[str, str],
 ) -> tuple[int, Mapping[str, str], bytes]:
     """Post once. The deadline covers connecting, the headers and the whole body together.

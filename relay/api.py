@@ -2,7 +2,6 @@
 
 from http import HTTPStatus
 
-from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -11,10 +10,12 @@ from rest_framework.response import Response
 
 from realtime_api.errors import CodedError
 from relay import exceptions
+from relay.call_records import refuse
 from relay.models import Call
+from relay.offers import relay_to_the_end
 from relay.serializers import CallEventSerializer
-from relay.services import end_call, note_seen, record_refusal, relay_to_the_end
-from tokens.authentication import bearer_of
+from relay.services import end_call, note_seen
+from tokens.authentication import bearer_of, session_user
 from tokens.models import Scope
 from tokens.requester import Requester, check_origin, is_allowed_origin, requester_of
 from tokens.rest import OwnView, actor_of, owner_of
@@ -32,7 +33,7 @@ CORS_REQUEST_HEADERS = "authorization, content-type, x-openai-agents-sdk"
 @never_cache
 async def calls(request: HttpRequest) -> HttpResponse:
     """Relay an SDP offer: `POST /v1/realtime/calls`, `Bearer ek_…`, `application/sdp`; 201, answer, `Location`."""
-    requester = requester_of(request, await request.auser())
+    requester = requester_of(request, None)
     try:
         response = await _answer(request, requester)
     except CodedError as exc:
@@ -48,7 +49,7 @@ async def _answer(request: HttpRequest, requester: Requester) -> HttpResponse:
     created = await relay_to_the_end(
         unverified_secret=bearer_of(request),
         raw_offer=request.body,
-        requester=requester,
+        read=lambda: requester_of(request, session_user(request)[0]),
         asked_model=request.GET.get("model", ""),
     )
     response = HttpResponse(created.answer_sdp, content_type="application/sdp", status=HTTPStatus.CREATED)
@@ -63,7 +64,7 @@ async def _check_envelope(request: HttpRequest, requester: Requester) -> None:
         if request.content_type != "application/sdp":
             raise exceptions.UnsupportedOfferType()
     except CodedError as exc:
-        await sync_to_async(record_refusal)(requester, error=exc)
+        await refuse(lambda: requester, exc)
         raise
 
 

@@ -1,19 +1,25 @@
-"""What is written of a call that a socket carries, as works for a group commit: intent, outcome, end."""
+"""What is written of a call that is made, as works for a group commit: intent, refusal, outcome, end."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from audit import group_commit
 from audit.actions import Action
 from audit.group_commit import Group
 from audit.records import Fact
+from audit.rows import insert_rows
+from audit.services import record_event
 from realtime_api.client_secrets import has_form
 from realtime_api.errors import CodedError, UpstreamError
-from relay import exceptions, services
+from realtime_api.session import SessionConfig
+from relay import claims, exceptions, services
 from relay.charges import settle
 from relay.limits import rules_of
 from relay.models import Call
@@ -21,9 +27,12 @@ from tokens.limits import RequestRates
 from tokens.models import Issuance
 from tokens.policy import Allowance, allowance_of
 from tokens.quotas import reserve_call, subject
+from tokens.refusals import RefusalCounter
 from tokens.requester import Requester
 from tokens.services import secret_digest
 from voiceagent.log_lines import storable
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,19 +44,42 @@ class Claimed:
     allowance: Allowance
     requester: Requester
 
+    def session(self) -> SessionConfig:
+        """Return the session as it was granted."""
+        assert self.issuance.agent_version is not None  # filled in when the secret was found
+        own: SessionConfig | None = self.issuance.session
+        return own or self.issuance.agent_version.session_config()
 
-def claim(
+
+async def claim(*, read: Callable[[], Requester], secret: str, asked_model: str, transport: str) -> Claimed:
+    """Use up a client secret and write a call's intent, both or neither.
+
+    read: says who asks. A caller over the limit of calls at once, without an allowance left, or who asks for another
+    model, keeps the secret. The call may last as long as what it could reserve. Raises EphemeralKeyExpired,
+    ClientSecretUsed, OtherModel, TooManyCalls, QuotaExceeded, RateLimited, each recorded.
+    """
+    rates = RequestRates()
+    work = partial(write_claim, read=read, secret=secret, asked_model=asked_model, transport=transport, rates=rates)
+    try:
+        decision = await group_commit.commit(work)
+    except CodedError as exc:
+        # What only shows while the user's row is locked undoes the intent; the refusal is kept.
+        await refuse(read, exc)
+        raise
+    if isinstance(decision, CodedError):
+        raise decision
+    return decision
+
+
+def write_claim(
     group: Group, *, read: Callable[[], Requester], secret: str, asked_model: str, transport: str, rates: RequestRates
 ) -> Claimed | CodedError:
-    """Use up a client secret and write a call's intent, both or neither; or record why not, and return that.
-
-    read: says who asks. What only shows while the user's row is locked is raised by the group, and nothing is written.
-    """
+    """Do as `claim` within a group. What shows at once is returned, and recorded; the rest is raised by the group."""
     requester = read()
     try:
         return _claim(group, requester, secret, asked_model, transport, rates)
     except CodedError as exc:
-        services.write_refusal(requester, error=exc)
+        write_refusal(requester, error=exc)
         return exc
 
 
@@ -58,12 +90,8 @@ def _claim(
     if not has_form(secret):
         raise exceptions.EphemeralKeyExpired()
     now = timezone.now()
-    issuance = services.find_granted(secret_digest(secret), requester, asked_model, now)
-    if issuance.first_used_at:
-        raise exceptions.ClientSecretUsed()
-    user = issuance.user
-    assert user is not None  # a secret without a user is not bound to anybody
-    allowance = allowance_of(user, issuance.api_key)
+    issuance, user, mark = claims.find_granted(secret_digest(secret), requester, asked_model, now)
+    allowance = allowance_of(user, issuance.api_key, mark)
     allowance.check_origin(requester.origin)
     call = Call(
         issuance_id=issuance.pk,
@@ -72,32 +100,68 @@ def _claim(
         agent_version_id=issuance.agent_version_id,
         agent=issuance.agent,
         model=issuance.model,
-        transport=transport,
+        transport=str(transport),
         request_id=requester.request_id,
         state=Call.State.REQUESTED.value,
+        metering=Call.Metering.OPEN.value,
         requested_at=now,
         **rules_of(allowance),
     )
-    group.lock(subject(user), lambda: _take(call, issuance, user, allowance, now))
-    group.insert(call)
-    _record(group, Action.CALL_REQUESTED, call, person=requester.person, facts={"issuance": issuance.pk})
-    return Claimed(call, issuance, allowance, requester)
+    claimed = Claimed(call, issuance, allowance, requester)
+    group.lock(subject(user), partial(_take, group, claimed, user, now))
+    return claimed
 
 
-def _take(call: Call, issuance: Issuance, user: User, allowance: Allowance, now: datetime) -> None:
-    """Take what only one may have: a place among the user's calls, of their allowances, and the secret itself."""
-    services.make_room(user, allowance, now)
+def _take(group: Group, claimed: Claimed, user: User, now: datetime) -> None:
+    """Take what only one may have: a place among the user's calls, of their allowances, and the secret itself.
+
+    The call is written here, so that the next one of the same group finds it.
+    """
+    call, issuance, allowance = claimed.call, claimed.issuance, claimed.allowance
+    claims.make_room(group, user, allowance, now)
     reservation = reserve_call(user, allowance, now, model=issuance.model)
     call.deadline_at = now + timedelta(seconds=reservation.call_max_s)
     call.charged_seconds, call.charged_microdollars = reservation.seconds, reservation.microdollars
-    services.use_secret(issuance, now)
+    claims.use_secret(issuance, now)
+    insert_rows(Call, [call])
+    person = claimed.requester.person
+    _record(group, Action.CALL_REQUESTED, call, person=person, facts={"issuance": issuance.pk})
 
 
-def created(group: Group, *, call: Call, call_id: str) -> None:
-    """Write that the upstream made the call. A socket's call counts as seen from the first moment."""
+async def refuse(read: Callable[[], Requester], error: CodedError) -> None:
+    """Record that somebody was refused before there was a call."""
+
+    def write(group: Group) -> None:
+        write_refusal(read(), error=error)
+
+    await group_commit.commit(write)
+
+
+def write_refusal(requester: Requester, *, error: CodedError) -> None:
+    """Write one event for a refusal, within the caller's transaction.
+
+    Refusals need neither secret nor account, so they must not be a way to fill the disk: past the first few alike
+    from one address in a minute only the log tells.
+    """
+    if RefusalCounter(f"call:{error.code}:{requester.address_key}").count():
+        logger.info("call refused code=%s", error.code)
+        return
+    record_event(
+        Action.CALL_REFUSED,
+        request_id=requester.request_id,
+        actor=requester.actor,
+        code=error.code,
+        person=requester.person,
+    )
+
+
+def created(group: Group, *, call: Call, call_id: str, request_id: str = "") -> None:
+    """Write that the upstream made the call. A socket's counts as seen: its process reports for it."""
     now = timezone.now()
-    call.upstream_id, call.state, call.started_at, call.last_seen_at = call_id, Call.State.LIVE.value, now, now
-    group.update(call, ("upstream_id", "state", "started_at", "last_seen_at"))
+    call.upstream_id, call.upstream_request_id = call_id, request_id
+    call.state, call.started_at = Call.State.LIVE.value, now
+    call.last_seen_at = now if call.transport == Call.Transport.WEBSOCKET else None
+    group.update(call, ("upstream_id", "upstream_request_id", "state", "started_at", "last_seen_at"))
     _record(group, Action.CALL_CREATED, call, facts={"call_id": call_id})
 
 

@@ -3,10 +3,9 @@
 Authenticate, validate, policy and limits, intent, upstream, outcome; only then is the client let in.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from aiohttp import ClientWebSocketResponse
 from django.conf import settings
@@ -19,7 +18,7 @@ from audit.group_commit import Group
 from realtime_api.client_events import Rights
 from realtime_api.errors import CodedError, UpstreamBadAnswer, UpstreamUnreachable
 from realtime_api.upstream_socket import connect, start_session
-from relay import call_records, exceptions, services
+from relay import call_records, exceptions
 from relay.call_records import Claimed
 from relay.models import Call
 from relay.open_sockets import Standing, open_sockets
@@ -31,9 +30,7 @@ from tokens.policy import Allowance, allowance_of
 from tokens.requester import Requester, requester_of
 from tokens.services import Asked, issue_client_secret
 from tokens.wishes import Wish
-from voiceagent.upstream import configured_upstream, safety_identifier, upstream_socket_http
-
-T = TypeVar("T")
+from voiceagent.upstream import configured_upstream, safety_identifier, unavailable, upstream_socket_http
 
 
 @dataclass(frozen=True)
@@ -93,43 +90,15 @@ async def _claim(request: ASGIRequest, wish: SocketWish, secret: str) -> Claimed
     def read() -> Requester:
         return requester_of(request, session_user(request)[0])
 
-    work = partial(
-        call_records.claim,
-        read=read,
-        secret=secret,
-        asked_model=wish.model,
-        transport=Call.Transport.WEBSOCKET.value,
-        rates=RequestRates(),
+    return await call_records.claim(
+        read=read, secret=secret, asked_model=wish.model, transport=Call.Transport.WEBSOCKET
     )
-    return await _admitted(request, work)
-
-
-async def _admitted(request: ASGIRequest, work: Callable[[Group], T | CodedError]) -> T:
-    """Commit work that admits a caller. What it raises only then is recorded here, what it returns it has recorded."""
-    try:
-        decision = await group_commit.commit(work)
-    except CodedError as exc:
-        await refuse(request, exc)
-        raise
-    if isinstance(decision, CodedError):
-        raise decision
-    return decision
-
-
-async def refuse(request: ASGIRequest, error: CodedError) -> None:
-    """Record that a handshake was refused."""
-
-    def write(group: Group) -> None:
-        services.write_refusal(requester_of(request, None), error=error)
-
-    await group_commit.commit(write)
 
 
 async def _create_upstream(claimed: Claimed, secret: str) -> tuple[ClientWebSocketResponse, dict[str, Any]]:
     """Open the upstream's socket and set its session: with the server's key, for a direct secret as its holder."""
     issuance, upstream = claimed.issuance, configured_upstream()
-    assert issuance.agent_version is not None  # checked when the secret was claimed
-    session = issuance.session or issuance.agent_version.session_config()
+    session = claimed.session()
     headers = {"OpenAI-Safety-Identifier": safety_identifier(claimed.call.user_id)}
     if issuance.kind == Kind.DIRECT:
         headers["Authorization"] = f"Bearer {secret}"
@@ -148,8 +117,7 @@ async def _connect(*, address: dict[str, str], headers: dict[str, str]) -> Clien
     try:
         return await connect(upstream_socket_http(), configured_upstream(), address=address, headers=headers)
     except UpstreamUnreachable as exc:
-        hint: str = settings.UPSTREAM_UNAVAILABLE_HINT
-        raise UpstreamUnreachable(f"{exc.default_message} {hint}", suggested_action=hint) from exc
+        raise unavailable(exc) from exc
 
 
 async def join_call(request: ASGIRequest, wish: SocketWish) -> Opened:
@@ -162,7 +130,7 @@ async def join_call(request: ASGIRequest, wish: SocketWish) -> Opened:
             rates.check("relay", key=requester.address_key, rate=settings.RELAY_RATE)
             call = _call_to_join(wish.call_id, requester)
         except CodedError as exc:
-            services.write_refusal(requester_of(request, None), error=exc)
+            call_records.write_refusal(requester_of(request, None), error=exc)
             return exc
         group.record(
             Action.CALL_JOINED,
@@ -174,7 +142,10 @@ async def join_call(request: ASGIRequest, wish: SocketWish) -> Opened:
         assert requester.user is not None  # a key is somebody's
         return call, allowance_of(requester.user, requester.api_key, requester.mark), requester
 
-    call, allowance, requester = await _admitted(request, admit)
+    decision = await group_commit.commit(admit)
+    if isinstance(decision, CodedError):
+        raise decision
+    call, allowance, requester = decision
     open_sockets().check_sideband(call.pk)
     upstream = await _connect(address={"call_id": wish.call_id}, headers={})
     assert requester.user is not None

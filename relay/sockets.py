@@ -22,8 +22,9 @@ from relay.constants import SOCKET_LAST_WORDS_S
 from relay.joint import Joint
 from relay.models import Call
 from relay.open_sockets import OpenSocket, open_sockets
-from relay.socket_calls import Opened, join_call, open_call, refuse
+from relay.socket_calls import Opened, join_call, open_call
 from relay.socket_wish import SUBPROTOCOL, handshake_request, read_wish
+from tokens.requester import requester_of
 from voiceagent.body_limit import Receive, Scope, Send
 from voiceagent.errors import error_response
 from voiceagent.middleware import coded
@@ -59,7 +60,7 @@ async def _opened(request: ASGIRequest, scope: Scope) -> Opened:
         wish = read_wish(request, scope["subprotocols"])
         sockets.take_place()
     except CodedError as exc:
-        await refuse(request, exc)
+        await call_records.refuse(lambda: requester_of(request, None), exc)
         raise
     try:
         return await (join_call if wish.call_id else open_call)(request, wish)

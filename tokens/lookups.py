@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Subquery
 
 from agents.models import Agent, AgentVersion, Configuration
-from tokens.models import ApiKey, Policy
+from tokens.models import ApiKey, Issuance, Policy
 from voiceagent.prepared_query import PreparedQuery, columns
 
 T = TypeVar("T")
@@ -20,6 +20,7 @@ USER: Final = columns(User)
 POLICY: Final = columns(Policy)
 AGENT: Final = columns(Agent)
 VERSION: Final = columns(AgentVersion)
+ISSUANCE: Final = columns(Issuance)
 
 
 def _agents(agents: "models.QuerySet[Agent]") -> "models.QuerySet[Agent, Any]":
@@ -47,6 +48,18 @@ _policies_with_key = PreparedQuery(
     lambda user_id, key_id: Policy.objects.for_user(User(pk=user_id), ApiKey(pk=key_id)).values_list(*POLICY),
     user_id=-1,
     key_id=-2,
+)
+_issuances = PreparedQuery(
+    lambda digest: (
+        Issuance.objects.filter(secret_digest=digest)
+        .order_by()
+        .values_list(_mark, *ISSUANCE, *columns(User, prefix="user__"), *columns(ApiKey, prefix="api_key__"))
+    ),
+    digest="?",
+)
+_versions = PreparedQuery(
+    lambda number: AgentVersion.objects.filter(pk=number).values_list(*VERSION, *columns(Agent, prefix="agent__")),
+    number=-1,
 )
 _agents_by_slug = PreparedQuery(lambda slug: _agents(Agent.objects.filter(slug=slug).order_by()), slug="?")
 _first_agent = PreparedQuery(lambda: _agents(Agent.objects.offered())[:1])
@@ -86,6 +99,30 @@ def policies(user_id: int, key_id: int | None, mark: int | None) -> list[Policy]
         return [Policy.from_db(None, POLICY, row) for row in rows]
 
     return _kept(mark, ("policies", user_id, key_id), read)
+
+
+def issuance(digest: str) -> tuple[Issuance, int | None] | None:
+    """Return the issuance of a secret, with its user and its key if they still are; and the configuration's mark."""
+    for mark, *row in _issuances.rows_once(digest=digest):
+        found = Issuance.from_db(None, ISSUANCE, row[: len(ISSUANCE)])
+        of_user, of_key = row[len(ISSUANCE) :][: len(USER)], row[len(ISSUANCE) + len(USER) :]
+        found.user = User.from_db(None, USER, of_user) if found.user_id is not None else None
+        found.api_key = ApiKey.from_db(None, KEY, of_key) if found.api_key_id is not None else None
+        return found, mark
+    return None
+
+
+def agent_version(number: int, mark: int | None) -> AgentVersion | None:
+    """Return a version with its agent."""
+
+    def read() -> AgentVersion | None:
+        for row in _versions.rows(number=number):
+            version = AgentVersion.from_db(None, VERSION, row[: len(VERSION)])
+            version.agent = Agent.from_db(None, AGENT, row[len(VERSION) :])
+            return version
+        return None
+
+    return _kept(mark, ("version", number), read)
 
 
 def agent(slug: str, mark: int | None) -> Agent | None:

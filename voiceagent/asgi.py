@@ -11,6 +11,7 @@ from django.urls import path, re_path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceagent.settings")
 django_application = get_asgi_application()
 
+from relay import api as relay  # noqa: E402
 from relay.sockets import realtime  # noqa: E402
 from tokens import api as tokens  # noqa: E402
 from voiceagent.body_limit import BodyLimit, Receive, Scope, Send  # noqa: E402
@@ -33,6 +34,8 @@ HOT_VIEWS = {
     "/api/client-secret": tokens.client_secret,
     "/api/realtime/client-secret": tokens.client_secret,
     "/v1/realtime/client_secrets": tokens.upstream_client_secret,
+    "/v1/realtime/calls": relay.calls,
+    "/api/realtime/handshake": relay.calls,
 }
 application = ProtocolTypeRouter(
     {

@@ -25,6 +25,13 @@ class PreparedQuery:
 
     def rows(self, **parameters: Any) -> list[tuple[Any, ...]]:
         """Run the query; returns what the queryset would, as tuples. Raises DatabaseError."""
+        return self._rows(parameters, remembers=True)
+
+    def rows_once(self, **parameters: Any) -> list[tuple[Any, ...]]:
+        """Do as `rows` for rows that are not expected again, so that what they mean need not be remembered."""
+        return self._rows(parameters, remembers=False)
+
+    def _rows(self, parameters: dict[str, Any], *, remembers: bool) -> list[tuple[Any, ...]]:
         connection = connections[DEFAULT_DB_ALIAS]
         compiled = self._compiled.get(connection.vendor) or self._compile(connection)
         sql, names, constants, converters = compiled
@@ -34,7 +41,10 @@ class PreparedQuery:
         with connection.cursor() as cursor:
             cursor.execute(sql, values)
             found = cursor.fetchall()
-        return [self._converted(row, converters, connection) for row in found] if converters else list(found)
+        if not converters:
+            return list(found)
+        converted = self._converted if remembers else _convert
+        return [converted(row, converters, connection) for row in found]
 
     def _converted(self, row: tuple[Any, ...], converters: Any, connection: BaseDatabaseWrapper) -> tuple[Any, ...]:
         """Return a row as the ORM would. The row is read anew every time; what the same row means is remembered."""

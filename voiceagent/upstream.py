@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import aiohttp
 from django.conf import settings
 
+from realtime_api.errors import UpstreamUnreachable
 from realtime_api.upstream import Upstream, open_http
 from realtime_api.upstream_socket import open_socket_http
 
@@ -19,6 +20,12 @@ _socket_sessions: Sessions = WeakKeyDictionary()
 
 def configured_upstream() -> Upstream:
     return Upstream(settings.UPSTREAM_BASE_URL, settings.UPSTREAM_API_KEY, settings.UPSTREAM_DEADLINE_S)
+
+
+def unavailable(error: UpstreamUnreachable) -> UpstreamUnreachable:
+    """Return the error with what helps here: whether it is the local engine that does not run."""
+    hint: str = settings.UPSTREAM_UNAVAILABLE_HINT
+    return UpstreamUnreachable(f"{error.default_message} {hint}", suggested_action=hint)
 
 
 def safety_identifier(user_id: int | None) -> str:

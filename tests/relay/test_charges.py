@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,14 +14,17 @@ from django.test import Client
 from pytest_django import Settings
 
 from agents.models import Agent
+from audit.group_commit import commit_now
 from audit.models import AuditEvent
-from realtime_api.errors import UpstreamBroken, UpstreamUnreachable
+from realtime_api.errors import CodedError, UpstreamBroken, UpstreamUnreachable
+from relay import call_records
 from relay.charges import charge_counted, settle
 from relay.exceptions import TooManyCalls
 from relay.models import Call
-from relay.services import claim, end_call, record_failure, sweep_calls
+from relay.services import end_call, sweep_calls
 from tokens import quotas
 from tokens.exceptions import IssueError, ModelUnpriced, QuotaExceeded
+from tokens.limits import RequestRates
 from tokens.models import Issuance, Policy, QuotaCounter
 from tokens.policy import allowance_of
 from tokens.requester import Requester
@@ -47,6 +51,22 @@ def secret_of(user: User, assistant: Agent, number: int = 0, model: str = MODEL)
         requested_at=NOW, expires_at=NOW + timedelta(hours=1),
     )  # fmt: skip
     return value
+
+
+def claim(secret: str, requester: Requester) -> Call:
+    """Claim a call as the relay does, in the caller's thread."""
+    work = partial(
+        call_records.write_claim, read=lambda: requester, secret=secret, asked_model="", transport="webrtc",
+        rates=RequestRates(),
+    )  # fmt: skip
+    claimed = commit_now(work)
+    if isinstance(claimed, CodedError):
+        raise claimed
+    return claimed.call
+
+
+def record_failure(call: Call, error: CodedError) -> None:
+    commit_now(partial(call_records.failed, call=call, error=error))
 
 
 def start(user: User, assistant: Agent, number: int = 0, model: str = MODEL) -> Call:

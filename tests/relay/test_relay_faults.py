@@ -15,14 +15,17 @@ from django.utils import timezone
 from pytest_django import Settings
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from audit import services as audit_services
 from audit.actions import Action
+from audit.group_commit import Group
 from audit.models import AuditEvent
+from realtime_api.upstream import CreatedCall
 from relay import services
 from relay.models import Call
+from relay.offers import relay_offer, relay_to_the_end
 from tests.conftest import ORIGIN, FakeUpstream
 from tests.relay.test_relay_offer import EVENTS_URL, URL, code, issue, offer, report
 from tokens.key_services import NewKey, create_api_key
+from tokens.models import Issuance, Policy
 from tokens.requester import Requester
 from voiceagent.upstream import safety_identifier
 
@@ -46,13 +49,14 @@ async def test_a_silent_call_gives_way_to_a_new_one(
 async def test_a_call_whose_outcome_cannot_be_written_is_hung_up(
     alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    record = Group.record
 
-    def fail(action: Action, **facts: Any) -> object:
+    def fail(self: Group, action: Action, **facts: Any) -> None:
         if action == Action.CALL_CREATED:
             raise OperationalError("disk full")
-        return audit_services.record_event(action, **facts)
+        record(self, action, **facts)
 
-    monkeypatch.setattr(services, "record_event", fail)
+    monkeypatch.setattr(Group, "record", fail)
     response = await offer(alices_page, await issue(alices_page), offer_sdp)
 
     assert code(response) == (503, "audit_unavailable")
@@ -87,7 +91,7 @@ async def test_a_client_that_leaves_meanwhile_leaves_no_call_behind(
     secret = await issue(alices_page)
     requester = Requester(alice, None, "req_leaves", "127.0.0.1", "", ORIGIN)
     work = asyncio.create_task(
-        services.relay_to_the_end(unverified_secret=secret, raw_offer=offer_sdp.encode(), requester=requester)
+        relay_to_the_end(unverified_secret=secret, raw_offer=offer_sdp.encode(), read=lambda: requester)
     )
     upstream.held.clear()
     await upstream.asked.wait()
@@ -99,6 +103,27 @@ async def test_a_client_that_leaves_meanwhile_leaves_no_call_behind(
     call = await Call.objects.aget()
     assert (call.state, call.end_reason) == ("ended", "client_gone")
     assert upstream.hung_up == ["rtc_1"]
+
+
+async def test_calls_at_once_are_counted_among_offers_that_come_together(
+    alices_page: AsyncClient, alice: User, upstream: FakeUpstream, offer_sdp: str
+) -> None:
+    await Policy.objects.acreate(user=alice, calls_at_once=1)
+    secrets = [await issue(alices_page) for _ in range(3)]
+    requester = Requester(alice, None, "req_together", "127.0.0.1", "", ORIGIN)
+    upstream.held.clear()  # a call that is not made yet does not give way to another
+    offers = [
+        asyncio.create_task(relay_offer(unverified_secret=secret, raw_offer=offer_sdp.encode(), read=lambda: requester))
+        for secret in secrets
+    ]
+    done: set[asyncio.Task[CreatedCall]] = set()
+    while len(done) < 2:
+        done, _ = await asyncio.wait(offers, timeout=0.05)
+    upstream.held.set()
+    results = await asyncio.gather(*offers, return_exceptions=True)
+
+    assert sorted(type(result).__name__ for result in results) == ["CreatedCall", "TooManyCalls", "TooManyCalls"]
+    assert await Issuance.objects.filter(first_used_at=None).acount() == 2
 
 
 async def test_of_several_offers_at_once_one_is_relayed(

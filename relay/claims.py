@@ -1,0 +1,100 @@
+"""Who may use which client secret for a call, and whether there is room for one. Within the caller's transaction."""
+
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.db.models import Count
+
+from audit.actions import Action
+from audit.group_commit import Group
+from relay import exceptions
+from relay.charges import settle
+from relay.models import Call
+from tokens import lookups
+from tokens.models import Issuance
+from tokens.policy import Allowance
+from tokens.requester import Requester
+from voiceagent.prepared_query import PreparedQuery
+
+OPEN_STATES = (Call.State.REQUESTED.value, Call.State.LIVE.value)
+_locked_users = PreparedQuery(
+    lambda user_id: User.objects.select_for_update().filter(pk=user_id).values_list("pk"), user_id=-1
+)
+_open_calls = PreparedQuery(
+    lambda user_id: (
+        Call.objects.filter(user_id=user_id, state__in=OPEN_STATES)
+        .order_by()
+        .values("user_id")
+        .annotate(calls=Count("pk"))
+        .values_list("calls")
+    ),
+    user_id=-1,
+)
+
+
+def find_granted(
+    digest: str, requester: Requester, asked_model: str, now: datetime
+) -> tuple[Issuance, User, int | None]:
+    """Return the issuance of a secret that is this caller's to use, its user, and the configuration's mark.
+
+    Its `agent_version` is filled in. Raises EphemeralKeyExpired, OtherModel, ClientSecretUsed.
+    """
+    found = lookups.issuance(digest)
+    if found is None:
+        raise exceptions.EphemeralKeyExpired()
+    issuance, mark = found
+    user = issuance.user
+    if user is None or not _is_bound_to(issuance, user, requester) or not _is_still_granted(issuance, mark, now):
+        raise exceptions.EphemeralKeyExpired()
+    if asked_model and asked_model != issuance.model:
+        raise exceptions.OtherModel()
+    if issuance.first_used_at:
+        raise exceptions.ClientSecretUsed()
+    return issuance, user, mark
+
+
+def _is_bound_to(issuance: Issuance, user: User, requester: Requester) -> bool:
+    """Tell whether the secret is this caller's: its user is active, and neither origin nor session is another's."""
+    if not user.is_active or (issuance.origin and issuance.origin != requester.origin):
+        return False
+    return requester.user is None or requester.user.pk == user.pk
+
+
+def _is_still_granted(issuance: Issuance, mark: int | None, now: datetime) -> bool:
+    """Tell whether what the secret was issued for still stands: the key that asked for it, and the agent."""
+    key, number = issuance.api_key, issuance.agent_version_id
+    is_key_good = key is None or (key.enabled and key.revoked_at is None and key.expires_at > now)
+    version = lookups.agent_version(number, mark) if is_key_good and number is not None else None
+    if version is None or not version.agent.enabled:
+        return False
+    issuance.agent_version = version
+    return True
+
+
+def use_secret(issuance: Issuance, now: datetime) -> None:
+    """Use up a secret. Raises ClientSecretUsed and EphemeralKeyExpired."""
+    if not Issuance.objects.claim(secret_digest=issuance.secret_digest or "", now=now):
+        issuance.refresh_from_db(fields=["first_used_at"])  # somebody with the same secret was quicker
+        raise exceptions.ClientSecretUsed() if issuance.first_used_at else exceptions.EphemeralKeyExpired()
+
+
+def make_room(group: Group, user: User, allowance: Allowance, now: datetime) -> None:
+    """Raise TooManyCalls when a user has as many calls as they may, unless one of them can give way.
+
+    Not every client reports that its call is alive, or over. Of those that never did the oldest is ended for
+    the new one; otherwise two calls by a plain client would lock its user out until they reach their limit.
+    """
+    _locked_users.rows(user_id=user.pk)  # on PostgreSQL two claims would both count too few
+    counted = _open_calls.rows(user_id=user.pk)
+    if not counted or counted[0][0] < allowance.calls_at_once:
+        return
+    own = Call.objects.of(user).open()
+    silent = own.filter(state=Call.State.LIVE, last_seen_at=None).order_by("id").first()
+    if silent is None:
+        raise exceptions.TooManyCalls()
+    reason = Call.EndReason.REPLACED
+    if own.filter(pk=silent.pk).update(state=Call.State.ENDED, ended_at=now, end_reason=reason):
+        settle(silent)
+        actor = f"user:{user.pk}"
+        group.record(Action.CALL_ENDED, about=silent, request_id=silent.request_id, actor=actor, code=reason)
+        # The worker tells the upstream.
