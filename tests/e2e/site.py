@@ -36,6 +36,7 @@ class Site:
     log: Path
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
     launches: dict[str, Callable[[], None]] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         with sqlite3.connect(self.database, timeout=10) as connection:
@@ -118,7 +119,15 @@ def prepare(folder: Path, root: Path, settings: dict[str, str]) -> tuple[Site, d
     subprocess.run([sys.executable, "manage.py", "demo_account"], cwd=root, env=environment, check=True)
     log = folder / "output.log"
     log.touch()
-    return Site(f"http://localhost:{port}", f"http://127.0.0.1:{engine_port}", database, log), environment
+    site = Site(f"http://localhost:{port}", f"http://127.0.0.1:{engine_port}", database, log, environment=environment)
+    return site, environment
+
+
+def run_in_shell(site: Site, code: str) -> str:
+    """Run Python beside the application, with its models; returns what it printed."""
+    command = [sys.executable, "manage.py", "shell", "-v0", "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=site.environment, check=True, capture_output=True, text=True)
+    return done.stdout
 
 
 def free_port() -> int:

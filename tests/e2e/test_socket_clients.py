@@ -1,0 +1,115 @@
+"""Clients that others wrote, over WebSocket through the relay to the engine: a tool call and an interruption each."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import AsyncOpenAI
+from openai.resources.realtime.realtime import AsyncRealtimeConnection
+
+from tests.e2e.site import Site, run_in_shell, start_processes, wait_for
+from voiceagent.sdk_build import find_node
+
+TIMEOUT_S = 60
+LONG = "Say: " + "The library is open from nine to five. " * 12  # what is long enough to be cut short
+TOOL: dict[str, Any] = {
+    "type": "function",
+    "name": "find_book",
+    "description": "Look a title up in the catalogue.",
+    "parameters": {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]},
+}
+MAKE_CALLER = """
+from django.contrib.auth.models import User
+from tokens.key_services import create_api_key
+from tokens.models import Policy
+user = User.objects.get(username="demo")
+Policy.objects.create(user=user, own_session=True, calls_at_once=10)
+scopes = ["mint", "control"]
+print(create_api_key(user, name="x", scopes=scopes, days=1, allowed_networks=[], request_id="x", actor="x").value)
+"""
+
+
+@dataclass
+class Caller:
+    site: Site
+    key: str
+
+    @property
+    def socket_url(self) -> str:
+        return self.site.url.replace("http://", "ws://") + "/v1"
+
+    def call(self) -> tuple[object, ...]:
+        return self.site.last_call("transport, state, end_reason")
+
+
+@pytest.fixture(scope="module")
+def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
+    folder = tmp_path_factory.mktemp("sockets")
+    site = start_processes(folder, ("web", "engine"), LOCAL_ENGINE="true")
+    try:
+        yield Caller(site, run_in_shell(site, MAKE_CALLER).splitlines()[-1])
+    finally:
+        site.stop()
+
+
+def message(text: str) -> Any:
+    return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+
+
+async def read_until(connection: AsyncRealtimeConnection, kind: str) -> list[Any]:
+    """Read up to an event of a kind; returns all that came."""
+    events: list[Any] = []
+    async with asyncio.timeout(TIMEOUT_S):
+        while not events or events[-1].type != kind:
+            events.append(await connection.recv())
+            assert events[-1].type != "error", events[-1]
+    return events
+
+
+async def test_the_openai_package_talks_calls_a_tool_and_interrupts(caller: Caller) -> None:
+    client = AsyncOpenAI(api_key=caller.key, base_url=f"{caller.site.url}/v1", websocket_base_url=caller.socket_url)
+    async with client.realtime.connect(model="gpt-realtime-2.1") as connection:
+        created = (await read_until(connection, "session.created"))[-1]
+        await connection.session.update(session={"type": "realtime", "tools": [TOOL]})  # type: ignore[list-item]
+        await read_until(connection, "session.updated")
+
+        await connection.conversation.item.create(item=message("Find the book Dune"))
+        await connection.response.create()
+        called = (await read_until(connection, "response.done"))[-1].response.output[0]
+        output: Any = {"type": "function_call_output", "call_id": called.call_id, "output": '{"copies": 2}'}
+        await connection.conversation.item.create(item=output)
+        await connection.response.create()
+        told = (await read_until(connection, "response.done"))[-1].response
+
+        await connection.conversation.item.create(item=message(LONG))
+        await connection.response.create()
+        delta = (await read_until(connection, "response.output_audio.delta"))[-1]
+        await connection.response.cancel()
+        cut = (await read_until(connection, "response.done"))[-1].response
+        await connection.conversation.item.truncate(item_id=delta.item_id, content_index=0, audio_end_ms=20)
+        await read_until(connection, "conversation.item.truncated")
+
+    assert created.session.id.startswith("sess_")
+    assert (called.type, called.name) == ("function_call", "find_book")
+    assert "copies" in told.output[0].content[0].transcript
+    assert (cut.status, cut.status_details.reason) == ("cancelled", "client_cancelled")
+    wait_for("the call's end", lambda: caller.call() == ("websocket", "ended", "user"), caller.site)
+    await client.close()
+
+
+def test_the_agents_sdk_for_node_talks_calls_a_tool_and_interrupts(caller: Caller) -> None:
+    script = Path(__file__).with_name("socket_client.mjs")
+    command = [find_node().program, str(script), f"{caller.socket_url}/realtime?model=gpt-realtime-2.1", caller.key]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S * 2, check=False)
+
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert (len(seen["tools"]), seen["errors"], seen["interrupted"]) == (1, [], True)
+    assert "copies" in seen["said"][0]
+    assert seen["said"][1] == "cancelled"
+    assert seen["audioBytes"] > 10_000
