@@ -9,8 +9,9 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from audit.retention import erase_personal_data, personal_data_of
-from relay.models import Call
+from relay.models import Call, TranscriptItem
 from tokens.models import ApiKey, Issuance
+from usage.models import UsageDay, UsageRecord
 from voiceagent.end_everything import end_everything
 
 
@@ -37,19 +38,23 @@ def traces_of(user: User) -> Traces:
 def forget_user(user: User, *, actor: str, request_id: str, reason: str) -> Traces:
     """Erase who somebody was and return how much there was. The rows, their numbers and their proofs stay.
 
-    1. The account is disabled and all that is live ends. 2. Names, addresses and browsers go, from the record and from
-    history, in one transaction. 3. The account stays as a nameless shell, so that its number is nobody else's.
+    1. The account is disabled and all that is live ends. 2. Names, addresses, browsers and transcripts go, from the
+    record and from history, in one transaction. 3. The account stays as a nameless shell, so that its number is nobody
+    else's.
     """
     end_everything(user, actor=actor, request_id=request_id, disable=True)  # (1)
-    traces = traces_of(user)
+    traces, name = traces_of(user), f"erased-{user.pk}"
     with transaction.atomic():
         erase_personal_data(_subjects(user), user.username, actor=actor, reason=reason)  # (2)
-        Issuance.objects.filter(user=user).update(username="", ip=None, user_agent="")
-        Call.objects.filter(user=user).update(username="")
+        Issuance.objects.filter(user=user).update(username=name, ip=None, user_agent="")
+        Call.objects.filter(user=user).update(username=name, end_detail="")
+        TranscriptItem.objects.filter(call__user=user).delete()
+        for model in (UsageRecord, UsageDay):
+            model.objects.filter(username=user.username).update(username=name)
         AccessAttempt.objects.filter(username=user.username).delete()
         Authenticator.objects.filter(user=user).delete()
         SocialAccount.objects.filter(user=user).delete()
-        _empty(user)  # (3)
+        _empty(user, name)  # (3)
     return traces
 
 
@@ -58,8 +63,8 @@ def _subjects(user: User) -> list[str]:
     return [f"user:{user.pk}", *(f"key:{pk}" for pk in keys)]
 
 
-def _empty(user: User) -> None:
-    user.username, user.first_name, user.last_name, user.email = f"erased-{user.pk}", "", "", ""
+def _empty(user: User, name: str) -> None:
+    user.username, user.first_name, user.last_name, user.email = name, "", "", ""
     user.is_staff = user.is_superuser = user.is_active = False
     user.set_unusable_password()
     user.save()

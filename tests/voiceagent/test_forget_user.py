@@ -12,10 +12,11 @@ from pytest_django import Settings
 
 from audit.models import AuditEvent, AuditPersonal
 from audit.verification import verify_record
-from relay.models import Call
+from relay.models import Call, TranscriptItem
 from tests.voiceagent.test_end_everything import live_call
 from tests.voiceagent.test_integrity_page import seal
 from tokens.models import Issuance
+from usage.ledger import Entry, write_entries
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,7 +29,12 @@ def asked(alice: User, charlie: User, settings: Settings, tmp_path: Path) -> Non
         client = Client(HTTP_USER_AGENT=f"Browser of {user.username}")
         client.post("/accounts/login/", {"login": user.username, "password": "a-long-password"})
         client.post("/api/client-secret", content_type="application/json")
-    live_call(alice, "rtc_1", state="ended", ended_at=alice.date_joined)
+    call = live_call(alice, "rtc_1", state="ended", ended_at=alice.date_joined)
+    moment = alice.date_joined
+    TranscriptItem.objects.create(call=call, item_id="item_1", role="user", text="I am alice.", started_at=moment)
+    write_entries(
+        [Entry(call_number=call.pk, kind="response", source_id="resp_1", at=moment, counts={}, username="alice")]
+    )
 
 
 def forget(*words: str) -> str:
