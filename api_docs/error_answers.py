@@ -12,11 +12,12 @@ from audit.exceptions import AuditUnavailable
 from realtime_api import errors as upstream
 from realtime_api.errors import CodedError, UpstreamRefusedRequest
 from tokens import exceptions as of_tokens
-from voiceagent.errors import error_response
+from voiceagent.errors import Busy, error_response
 
 # What an error carries where it is raised, beside its class's words.
 ARGUMENTS: Final[dict[type[CodedError], dict[str, Any]]] = {
     AuditUnavailable: {"retry_after_ms": 1000},
+    Busy: {"retry_after_ms": 1000},
     of_tokens.LimitsUnavailable: {"retry_after_ms": 1000},
     of_tokens.RateLimited: {"retry_after_ms": 12_000},
     of_tokens.PolicyDenied: {"context": {"rule": "voices"}},

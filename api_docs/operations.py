@@ -75,6 +75,7 @@ ANYWHERE: Final[Errors] = (
     plain.MethodNotAllowed,
     plain.NotAcceptable,
     plain.RequestTimeout,
+    plain.Busy,
     CodedError,
     AuditUnavailable,
 )
@@ -262,7 +263,8 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         name="hangUp",
         summary="Hang up",
         group="Calls",
-        description="Ends one's own call. Hanging up again changes nothing.",
+        description="Ends one's own call; staff who may hang up calls in the administration end anybody's. Hanging up"
+        " again changes nothing.",
         access=CONTROL,
         parameters=("call_id",),
         answer=None,

@@ -114,9 +114,23 @@ class CallEventsView(OwnCallView):
 
 
 class HangUpView(OwnCallView):
-    """End one's own call: `POST /v1/realtime/calls/{call_id}/hangup`; 200 with an empty body, as upstream."""
+    """End one's own call: `POST /v1/realtime/calls/{call_id}/hangup`; 200 with an empty body, as upstream.
+
+    Staff who may hang up calls in the administration may end anybody's.
+    """
 
     def post(self, request: Request, call_id: str) -> HttpResponse:
-        call = self.own_call(request, call_id)
-        end_call(call, reason=Call.EndReason.HUNG_UP, actor=actor_of(request))
+        call = self._call_to_end(request, call_id)
+        is_own = call.user_id == request.user.pk
+        reason = Call.EndReason.HUNG_UP if is_own else Call.EndReason.ADMINISTRATOR
+        end_call(call, reason=reason, actor=actor_of(request))
         return HttpResponse(status=HTTPStatus.OK)
+
+    def _call_to_end(self, request: Request, call_id: str) -> Call:
+        user = owner_of(request)
+        if not (user.is_staff and user.has_perm("relay.change_call")):
+            return self.own_call(request, call_id)
+        call = Call.objects.filter(upstream_id=call_id).first()
+        if call is None:
+            raise exceptions.UnknownCall()
+        return call

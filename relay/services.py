@@ -11,6 +11,7 @@ from audit.records import Fact
 from audit.services import durable_record, record_event
 from realtime_api import upstream as realtime_upstream
 from realtime_api.errors import UpstreamError
+from relay import hang_ups
 from relay.charges import settle
 from relay.constants import (
     HANG_UP_LONGEST_WAIT_S,
@@ -32,11 +33,11 @@ def note_seen(call: Call) -> None:
 def end_call(call: Call, *, reason: Call.EndReason, actor: str, detail: str = "") -> bool:
     """End a call once, and hang it up upstream. Returns False when it had ended before.
 
-    The row is the truth and comes first; a hang-up that fails is repeated by the worker.
+    The row is the truth and comes first. The upstream is told beside this; what fails is repeated by the worker.
     """
     if not record_end(call, reason=reason, actor=actor, detail=detail):
         return False
-    hang_up_upstream(call)
+    hang_ups.soon(lambda: hang_up_upstream(call))
     return True
 
 

@@ -25,6 +25,7 @@ from agents.models import Agent, AgentVersion, Configuration
 from audit import group_commit
 from audit.group_commit import Work
 from audit.guards import create_guards, drop_guards
+from relay import hang_ups
 from tests.api_docs.conformance import check_answer
 from tokens.cache_pause import ask_again
 from usage.models import Price
@@ -208,6 +209,7 @@ async def upstream(settings: Settings, answer_sdp: str) -> AsyncIterator[FakeUps
         return fake.mint_answer or web.json_response({"value": value, "expires_at": expires_at, "session": session})
 
     async def hang_up(request: web.Request) -> web.Response:
+        await fake.held.wait()
         fake.hung_up.append(request.match_info["id"])
         return web.Response()
 
@@ -264,3 +266,9 @@ def one_connection(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         return await sync_to_async(group_commit.commit_now)(work)
 
     monkeypatch.setattr(group_commit, "commit", commit)
+
+
+@pytest.fixture(autouse=True)
+def hang_ups_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the upstream be told of a call's end before `end_call` returns; test_hang_ups.py has the real thing."""
+    monkeypatch.setattr(hang_ups, "soon", lambda hang_up: hang_up())

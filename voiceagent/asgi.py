@@ -15,6 +15,7 @@ from relay import api as relay  # noqa: E402
 from relay.sockets import realtime  # noqa: E402
 from tokens import api as tokens  # noqa: E402
 from voiceagent.body_limit import BodyLimit, Receive, Scope, Send  # noqa: E402
+from voiceagent.bulkhead import Bulkhead  # noqa: E402
 from voiceagent.direct_mount import DirectMount  # noqa: E402
 from voiceagent.upstream import close_upstream_http  # noqa: E402  (needs the applications to be loaded)
 
@@ -37,9 +38,10 @@ HOT_VIEWS = {
     "/v1/realtime/calls": relay.calls,
     "/api/realtime/handshake": relay.calls,
 }
+SLOW_PATHS = ("/v1/realtime/calls", "/api/realtime/handshake")  # what waits for the upstream, and is no hot view
 application = ProtocolTypeRouter(
     {
-        "http": BodyLimit(DirectMount(django_application, HOT_VIEWS)),
+        "http": BodyLimit(DirectMount(Bulkhead(django_application, slow_paths=SLOW_PATHS), HOT_VIEWS)),
         # Any other address refuses the handshake instead of failing with a traceback.
         "websocket": URLRouter([path("v1/realtime", cast("Any", realtime)), re_path(r"", WebsocketDenier.as_asgi())]),
         "lifespan": lifespan,

@@ -9,7 +9,8 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from realtime_api.errors import CodedError
-from voiceagent.errors import RequestTimeout, TooLarge, error_response
+from voiceagent.error_views import answer
+from voiceagent.errors import RequestTimeout, TooLarge
 
 BODY_DEADLINE_S: Final = 10.0  # for the whole of a body; the largest one takes a slow phone two seconds
 
@@ -38,7 +39,7 @@ class BodyLimit:
             return
         limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if _declared_length(scope) > limit:
-            await _refuse(scope, send, TooLarge)
+            await refuse(scope, send, TooLarge(), Connection="close")
             return
         body = _Body(receive, limit)
         started = False
@@ -51,7 +52,7 @@ class BodyLimit:
 
         await self.app(scope, body.receive, watching_send)
         if body.refusal and not started:
-            await _refuse(scope, send, body.refusal)
+            await refuse(scope, send, body.refusal(), Connection="close")
 
 
 class _Body:
@@ -89,13 +90,14 @@ def _declared_length(scope: Scope) -> int:
     return 0
 
 
-async def _refuse(scope: Scope, send: Send, error: type[CodedError]) -> None:
-    """Answer in the form of the route, with a request id, as every other error does."""
+async def refuse(scope: Scope, send: Send, error: CodedError, template: str = "400.html", **fields: str) -> None:
+    """Answer before Django in the form of the route, with a request id, as every other error does."""
     request_id = f"req_{secrets.token_hex(12)}"
     request = HttpRequest()
-    request.path = scope["path"]
+    request.path = request.path_info = scope["path"]
     request.request_id = request_id  # type: ignore[attr-defined]  # as the outermost middleware does
-    response = error_response(request, error(headers={"X-Request-ID": request_id, "Connection": "close"}))
-    headers = [(name.lower().encode(), value.encode()) for name, value in response.items()]
+    response = answer(request, error, template)
+    all_fields = {"X-Request-ID": request_id, **fields, **dict(response.items())}
+    headers = [(name.lower().encode(), value.encode()) for name, value in all_fields.items()]
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": response.content})

@@ -58,6 +58,14 @@ class BadRequest(CodedError):
     suggested_action = "Correct the request."
 
 
+class Busy(CodedError):
+    code = "busy"
+    title = "The service is busy"
+    status = 503
+    default_message = "Too many requests are being worked on."
+    suggested_action = "Wait for the time given, then try again."
+
+
 class CsrfFailed(CodedError):
     code = "csrf_failed"
     title = "The page is out of date"

@@ -29,7 +29,7 @@ OF_PAGES = {
 }  # fmt: skip
 # An OpenAPI document has no word for sockets: docs/websocket.md tells of these.
 OF_SOCKETS = {
-    "credential_in_address", "api_key_in_page", "beta_api_shape_disabled", "busy",
+    "credential_in_address", "api_key_in_page", "beta_api_shape_disabled",
     "invalid_event", "event_not_allowed", "too_many_events",
 }  # fmt: skip
 
