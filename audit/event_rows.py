@@ -1,14 +1,15 @@
-"""Reading many events as the texts that were signed, without making objects of them."""
+"""Reading many events as the texts that were signed, without making objects of them: a million takes some seconds."""
 
-import hmac
-import json
+import hashlib
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.db import connection
 
-ENCODE: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+BATCH: Final = 2000
+SHA256_BLOCK: Final = 64
 COLUMNS: Final = "id, version, nonce, {time}, action, request_id, actor, target, code, body, personal, mac_key, mac"
 TIMES: Final = {
     "postgresql": """to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
@@ -30,22 +31,44 @@ class EventRow(NamedTuple):
     mac_key: int
     mac: str
 
-    @property
-    def is_genuine(self) -> bool:
-        """Tell whether a key of ours made the MAC."""
-        key = settings.AUDIT_MAC_KEYS.get(self.mac_key)
-        return key is not None and hmac.compare_digest(
-            hmac.digest(key, self.record.encode(), "sha256").hex().encode(), self.mac.encode()
-        )
+
+class MacCheck:
+    """Tells whether a key of the settings made a row's MAC. HMAC's beginning is the same each time, and kept."""
+
+    def __init__(self) -> None:
+        self._begun = {
+            number: (_begun(key, 0x36), _begun(key, 0x5C)) for number, key in settings.AUDIT_MAC_KEYS.items()
+        }
+
+    def is_genuine(self, row: EventRow) -> bool:
+        begun = self._begun.get(row.mac_key)
+        if begun is None:
+            return False
+        inner, outer = begun[0].copy(), begun[1].copy()
+        inner.update(row.record.encode())
+        outer.update(inner.digest())
+        return bool(outer.hexdigest() == row.mac)  # no secret of ours is compared: whoever asks holds the database
 
 
-def event_rows(after: int, up_to: int, *, batch: int = 2000) -> Iterator[EventRow]:
-    """Yield the events with identifiers above `after` and up to `up_to`, in their order, `batch` at a time."""
-    while after < up_to:
-        rows = read_rows(after, up_to, batch)
+def _begun(key: bytes, mask: int) -> Any:
+    """Return SHA-256 after the first block of HMAC (RFC 2104), for keys of up to one block."""
+    return hashlib.sha256(bytes(byte ^ mask for byte in key.ljust(SHA256_BLOCK, b"\0")))
+
+
+def is_genuine(row: EventRow) -> bool:
+    return MacCheck().is_genuine(row)
+
+
+def event_rows(after: int, up_to: int) -> Iterator[EventRow]:
+    """Yield the events with identifiers above `after` and up to `up_to`, in their order."""
+    for rows in row_batches(after, up_to):
         yield from rows
-        if len(rows) < batch:
-            return
+
+
+def row_batches(after: int, up_to: int) -> Iterator[list[EventRow]]:
+    """Yield the same in lists of BATCH."""
+    while after < up_to and (rows := read_rows(after, up_to, BATCH)):
+        yield rows
         after = rows[-1].id
 
 
@@ -57,14 +80,20 @@ def read_rows(after: int, up_to: int, limit: int) -> list[EventRow]:
         return [_row(values, is_sqlite) for values in cursor.fetchall()]
 
 
-def _row(values: tuple[int | str, ...], is_sqlite: bool) -> EventRow:
+def _row(values: tuple[Any, ...], is_sqlite: bool) -> EventRow:
     number, version, nonce, time, action, request_id, actor, target, code, body, personal, mac_key, mac = values
     if is_sqlite:
         time = _sqlite_time(str(time))
-    fields = [version, nonce, time, action, request_id, actor, target, code, body, personal, mac_key]
-    return EventRow(number, time, nonce, action, target, personal, ENCODE(fields), mac_key, mac)  # type: ignore[arg-type]  # as the columns are
+    try:
+        record = (  # as audit.records writes it, several times as fast
+            f"[{version},{quoted(nonce)},{quoted(time)},{quoted(action)},{quoted(request_id)},{quoted(actor)},"
+            f"{quoted(target)},{quoted(code)},{quoted(body)},{quoted(personal)},{mac_key}]"
+        )
+    except TypeError:  # SQLite keeps whatever somebody put into a column
+        record = ""
+    return EventRow(number, time, nonce, action, target, personal, record, mac_key, mac)
 
 
 def _sqlite_time(text: str) -> str:
     """Write a time as the record does; Django leaves out a fraction that is nought."""
-    return f"{text[:10]}T{text[11:]}{'' if len(text) > 19 else '.000000'}Z"
+    return f"{text[:10]}T{text[11:]}Z" if len(text) > 19 else f"{text[:10]}T{text[11:]}.000000Z"

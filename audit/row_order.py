@@ -28,21 +28,22 @@ class RowOrder:
 
         A copy of a recent event has its nonce; a copy of an old one has its time, which the MAC covers.
         """
-        if row.nonce in self._nonces or row.nonce in self._older_nonces:
+        time, nonce, previous = row.time, row.nonce, self._previous
+        if nonce in self._nonces or nonce in self._older_nonces:
             return REPLAYED
-        if row.time < self.newest and _moment(self.newest) - _moment(row.time) > WINDOW:
+        if time >= self._turn_at:
+            self._turn(time)
+        if time > self.newest:
+            self.newest = time
+        elif _moment(self.newest) - _moment(time) > WINDOW:
             return BACKDATED
-        went_back = row.time < self._previous and _moment(self._previous) - _moment(row.time) > CLOCK_STEP
-        self._previous = row.time
-        self.newest = max(self.newest, row.time)
-        self._remember(row.nonce)
-        return CLOCK if went_back else ""
-
-    def _remember(self, nonce: str) -> None:
-        if self.newest >= self._turn_at:
-            self._turn_at = (_moment(self.newest) + WINDOW).isoformat(timespec="microseconds") + "Z"
-            self._older_nonces, self._nonces = self._nonces, set()
+        self._previous = time
         self._nonces.add(nonce)
+        return CLOCK if time < previous and _moment(previous) - _moment(time) > CLOCK_STEP else ""
+
+    def _turn(self, time: str) -> None:
+        self._turn_at = (_moment(time) + WINDOW).isoformat(timespec="microseconds") + "Z"
+        self._older_nonces, self._nonces = self._nonces, set()
 
 
 def _moment(text: str) -> datetime:

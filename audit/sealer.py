@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from audit.actions import Action
-from audit.event_rows import EventRow, event_rows, read_rows
+from audit.event_rows import EventRow, MacCheck, event_rows, is_genuine, read_rows
 from audit.horizon import Horizon
 from audit.merkle import GrowingTree
 from audit.models import AuditEvent
@@ -68,6 +68,7 @@ class Sealer:
         self._tree: GrowingTree | None = None
         self._newest: AuditCheckpoint | None = None
         self._order = RowOrder()
+        self._macs = MacCheck()
 
     def seal(self) -> int:
         """Seal every event that may be sealed, and return how many; 0 when another process holds the lock.
@@ -108,7 +109,7 @@ class Sealer:
         _compare(newest, newest_checkpoint())  # else the tree may be newer
         _check_stored(newest, tree)
         _check_anchors(newest)
-        self._order = _order_before(tree.size)
+        self._order, self._macs = _order_before(tree.size), MacCheck()
         self._newest, self._tree = newest, tree
         if newest is not None and newest.signing_key != signers()[0].number:
             _record_rotation(newest)
@@ -139,7 +140,7 @@ class Sealer:
         return None
 
     def _take(self, batch: _Batch, row: EventRow) -> SealingHalted | None:
-        problem = self._order.check(row) if row.is_genuine else BAD_MAC
+        problem = self._order.check(row) if self._macs.is_genuine(row) else BAD_MAC
         if problem == CLOCK:
             batch.findings.append((row.id, CLOCK))
         elif problem and not is_accepted(row.id):
@@ -176,7 +177,7 @@ class Sealer:
 def is_accepted(event: int) -> bool:
     """Tell whether an administrator has recorded that an event is to be sealed as it is."""
     accepting = AuditEvent.objects.filter(target=f"event:{event}", action=Action.AUDIT_FINDING_ACCEPTED)
-    return any(row.is_genuine for found in accepting for row in read_rows(found.pk - 1, found.pk, 1))
+    return any(is_genuine(row) for found in accepting for row in read_rows(found.pk - 1, found.pk, 1))
 
 
 def report_halt(halt: SealingHalted) -> None:

@@ -5,10 +5,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Final
 
 from audit.actions import Action
-from audit.event_rows import EventRow, event_rows, read_rows
+from audit.event_rows import EventRow, MacCheck, event_rows, is_genuine, read_rows, row_batches
 from audit.merkle import HASH_BYTES, TILE_HEIGHT, TILE_WIDTH, GrowingTree, Tile
 from audit.models import AuditEvent, AuditPersonal
 from audit.notes import signers
@@ -19,8 +18,6 @@ from audit.sinks import newest_anchors
 from audit.stored_tree import newest_checkpoint, stored_tile
 from audit.tree_models import AuditCheckpoint
 from audit.verifier import Note, NotProven, event_leaf, gap_leaf, open_note, personal_commitment
-
-PERSONAL_BATCH: Final = 2000
 
 
 @dataclass
@@ -92,7 +89,7 @@ def pruned_to() -> int:
     """Return the last identifier that was removed from the beginning, as genuine events of the record tell it."""
     found = 0
     for event in AuditEvent.objects.filter(action=Action.AUDIT_PRUNED).order_by("pk"):
-        if all(row.is_genuine for row in read_rows(event.pk - 1, event.pk, 1)):
+        if all(is_genuine(row) for row in read_rows(event.pk - 1, event.pk, 1)):
             found = max(found, int(event.facts["last"] or 0))
     return found
 
@@ -105,7 +102,7 @@ class _Pass:
     exported: Sequence[Note]
     _tree: GrowingTree = field(default_factory=GrowingTree)
     _order: RowOrder = field(default_factory=RowOrder)
-    _tile: bytes = b""
+    _macs: MacCheck = field(default_factory=MacCheck)
     _proven_to: int = 0
 
     def run(self) -> None:
@@ -113,12 +110,17 @@ class _Pass:
         report.size = newest.size if newest else 0
         report.pruned_to = pruned_to()
         stops = _Stops(report, self.exported, newest)
+        next_size, tree, tile = stops.next_size, self._tree, b""
         for leaf, event in self._leaves(report.pruned_to, report.size):
-            self._compare_with_tile(leaf, event)
-            self._tree.push(leaf)
-            if event == stops.next_size:
-                stops.check(self._tree.root(), self._proven_to)
-                self._proven_to = event
+            at = (event - 1) % TILE_WIDTH * HASH_BYTES
+            if at == 0:
+                tile = _tile_or_nothing(0, (event - 1) // TILE_WIDTH)
+            if tile[at : at + HASH_BYTES] != leaf:
+                raise NotProven(f"Event {event} is not what was sealed: it was changed, removed or put there.", event)
+            tree.push(leaf)
+            if event == next_size:
+                stops.check(tree.root(), self._proven_to)
+                self._proven_to, next_size = event, stops.next_size
             if event % TILE_WIDTH == 0:
                 self._compare_upper_tiles()
         stops.finish(self._proven_to)
@@ -134,14 +136,17 @@ class _Pass:
         if AuditEvent.objects.filter(pk__lte=pruned).exists():
             raise NotProven("There are events among those that were pruned.", 1)
         expected = pruned + 1
-        for rows in _in_batches(event_rows(pruned, size)):
+        for rows in row_batches(pruned, size):
             personal = _personal_rows(expected, rows[-1].id)
             for row in rows:
                 for missing in range(expected, row.id):
                     yield self._gap(missing), missing
-                yield self._event(row), row.id
-                self._check_personal(row, personal.pop(row.id, None))
+                self._check_row(row)
+                yield event_leaf(row.id, row.mac, row.record), row.id
+                if row.personal or personal:
+                    self._check_personal(row, personal.pop(row.id, None))
                 expected = row.id + 1
+            self.report.events += len(rows)
             for event in personal:
                 raise NotProven(f"There are personal data of event {event}, which does not exist.", event)
         for missing in range(expected, size + 1):
@@ -151,32 +156,22 @@ class _Pass:
         self.report.gaps += 1
         return gap_leaf(event)
 
-    def _event(self, row: EventRow) -> bytes:
-        self.report.events += 1
-        self._check_row(row)
-        return event_leaf(row.id, row.mac, row.record)
-
     def _check_row(self, row: EventRow) -> None:
-        problem = self._order.check(row) if row.is_genuine else "its MAC is wrong"
+        problem = self._order.check(row) if self._macs.is_genuine(row) else "its MAC is wrong"
+        if not problem:
+            return
         if problem == CLOCK:
             self.report.clock_steps += 1
-        elif problem and not is_accepted(row.id):
-            raise NotProven(f"Event {row.id} is not as this server wrote it: {problem}.", row.id)
-        elif problem:
+        elif is_accepted(row.id):
             self.report.accepted += 1
+        else:
+            raise NotProven(f"Event {row.id} is not as this server wrote it: {problem}.", row.id)
 
     def _check_personal(self, row: EventRow, kept: tuple[str, str] | None) -> None:
         if kept is None:
             self.report.erased += bool(row.personal)
         elif _commitment(*kept) != row.personal:
             raise NotProven(f"The personal data of event {row.id} were changed.", row.id)
-
-    def _compare_with_tile(self, leaf: bytes, event: int) -> None:
-        at = (event - 1) % TILE_WIDTH * HASH_BYTES
-        if at == 0:
-            self._tile = _tile_or_nothing(0, (event - 1) // TILE_WIDTH)
-        if self._tile[at : at + HASH_BYTES] != leaf:
-            raise NotProven(f"Event {event} is not what was sealed: it was changed, removed or put there.", event)
 
     def _compare_upper_tiles(self) -> None:
         for tile in self._tree.take_whole():
@@ -284,14 +279,3 @@ def _commitment(salt: str, data: str) -> str:
 def _first_of(tile: Tile) -> int:
     """Return the first identifier below a tile."""
     return (tile.number << (TILE_HEIGHT * (tile.level + 1))) + 1
-
-
-def _in_batches(rows: Iterator[EventRow]) -> Iterator[list[EventRow]]:
-    batch: list[EventRow] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == PERSONAL_BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
