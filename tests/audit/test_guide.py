@@ -70,6 +70,7 @@ def site(transactional_db: None) -> Iterator[str]:
     thread.join()
 
 
+@pytest.mark.timeout(400)  # it starts twenty processes
 def test_an_outsider_and_an_operator_can_follow_the_page(
     sealer: Sealer, export_file: Path, tmp_path: Path, site: str, alice: User, make_key: MakeKey
 ) -> None:

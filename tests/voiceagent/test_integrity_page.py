@@ -19,6 +19,7 @@ from audit.services import record_event
 from audit.sinks import configured_sinks
 from audit.verification import asked_since, is_due, record_verification, verify_record
 from audit.verifier import check_receipt
+from tests.audit.conftest import restart_numbers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "/admin/integrity/"
@@ -29,6 +30,7 @@ def sealed(settings: Settings, tmp_path: Path, guards: None) -> None:
     """Three events, sealed with a server's own keys, exported and verified."""
     settings.AUDIT_SIGNING_KEYS = {1: b"s" * 32}
     settings.AUDIT_EXPORT_FILE = str(tmp_path / "checkpoints.jsonl")
+    restart_numbers()
     for number in range(3):
         record_event(Action.CALL_ENDED, request_id=f"req_{number}")
     seal()
