@@ -15,7 +15,7 @@ from audit.exceptions import AuditUnavailable
 from realtime_api import errors as upstream
 from realtime_api.errors import CodedError
 from relay import exceptions as of_calls
-from relay.serializers import CallEventSerializer
+from relay.serializers import CallEventSerializer, CommandSerializer
 from tokens import exceptions as of_tokens
 from tokens.models import Scope
 from tokens.serializers import NewKeySerializer
@@ -288,6 +288,35 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         parameters=("call_id",),
         answer=Body("WholeCall", {"A call of one answer": shapes.WHOLE_CALL}),
         errors=(*OF_KEY, plain.NotFound, of_calls.UnknownCall),
+    ),
+    ("POST", "/api/calls/{call_id}/commands"): Operation(
+        name="commandCall",
+        summary="Steer a live call",
+        group="Calls",
+        description="Done within about a second. `mute` and `unmute` are for everybody's own calls; `say`,"
+        " `instructions` and `agent` for staff, and for those whose policy lets them bring a session of their own."
+        " Staff may steer any call, by session.",
+        access=CONTROL,
+        status=202,
+        body=Body(
+            CommandSerializer,
+            {"Silence": {"kind": "mute"}, "A line": {"kind": "say", "text": "We close in ten minutes."}},
+        ),
+        parameters=("call_id",),
+        answer=Body("CallCommand", {"Taken": {"id": 3, "kind": "mute", "state": "requested"}}),
+        errors=(
+            *OF_KEY,
+            plain.CsrfFailed,
+            plain.NotFound,
+            plain.TooLarge,
+            plain.UnsupportedMediaType,
+            of_calls.InvalidCommand,
+            of_calls.UnknownCall,
+            of_calls.CallNotLive,
+            of_calls.CallOutOfReach,
+            of_tokens.PolicyDenied,
+            of_tokens.UnknownAgent,
+        ),
     ),
     ("POST", "/api/calls/{call_id}/events"): Operation(
         name="reportCallEvent",

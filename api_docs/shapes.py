@@ -8,7 +8,7 @@ from typing import Any, Final
 from agents.models import Agent
 from realtime_api.session import FIELDS as SESSION_FIELDS
 from realtime_api.session import VOICES
-from relay.models import Call, TranscriptItem
+from relay.models import Call, CallCommand, TranscriptItem
 from tokens import quotas
 from tokens.constants import MAX_TTL_S, MIN_TTL_S, SESSION_ID_CHARS
 from tokens.models import Issuance, Kind, Scope
@@ -332,6 +332,9 @@ ANSWERS: Final[dict[str, Schema]] = {
         }
     ),
     "Call": an_object(CALL_FIELDS),
+    "CallCommand": an_object(
+        {"id": number(), "kind": text(enum=CallCommand.Kind.values), "state": {"const": "requested"}}
+    ),
     "CallPage": an_object(
         {
             "results": list_of(ref("Call")),

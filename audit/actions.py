@@ -45,6 +45,7 @@ class Action(models.TextChoices):
     CALL_UNMONITORED = "call.unmonitored"
     CALL_DRIFTED = "call.drifted"
     CALL_TOOL_CALLED = "call.tool_called"
+    CALL_COMMANDED = "call.commanded"
     CALL_VIEWED = "call.viewed"
     AUDIT_SEALING_HALTED = "audit.sealing_halted"
     AUDIT_FINDING_ACCEPTED = "audit.finding_accepted"

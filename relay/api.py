@@ -11,16 +11,17 @@ from rest_framework.response import Response
 from realtime_api.errors import CodedError
 from relay import exceptions
 from relay.call_records import refuse
-from relay.models import Call
+from relay.control import MAY_STEER, check_may_command, command_call
+from relay.models import Call, CallCommand
 from relay.offers import relay_to_the_end
-from relay.serializers import CallEventSerializer
+from relay.serializers import CallEventSerializer, CommandSerializer
 from relay.services import end_call, note_seen
 from tokens.authentication import bearer_of, session_user
 from tokens.models import Scope
 from tokens.requester import Requester, check_origin, is_allowed_origin, requester_of
-from tokens.rest import OwnView, actor_of, owner_of
+from tokens.rest import OwnView, actor_of, key_of, owner_of, request_id_of
 from voiceagent.errors import allow_methods, error_response
-from voiceagent.person import printable
+from voiceagent.person import person_of, printable
 
 # What the browser SDK sends along; a page on another allowed origin asks for these first.
 CORS_REQUEST_HEADERS = "authorization, content-type, x-openai-agents-sdk"
@@ -96,6 +97,18 @@ class OwnCallView(OwnView):
             raise exceptions.UnknownCall()
         return call
 
+    def call_to_steer(self, request: Request, call_id: str) -> Call:
+        """Return one's own call, or anybody's to staff who are signed in."""
+        call = Call.objects.filter(upstream_id=call_id).first()
+        if call is None or not (call.user_id == owner_of(request).pk or acts_as_staff(request)):
+            raise exceptions.UnknownCall()
+        return call
+
+
+def acts_as_staff(request: Request) -> bool:
+    """Tell whether who asks may steer anybody's call: never by key, which may be a program's."""
+    return key_of(request) is None and owner_of(request).is_staff and owner_of(request).has_perm(MAY_STEER)
+
 
 class CallEventsView(OwnCallView):
     """What the page saw: `POST /api/calls/{call_id}/events` `{"type", "reason", "detail"}`."""
@@ -134,3 +147,20 @@ class HangUpView(OwnCallView):
         if call is None:
             raise exceptions.UnknownCall()
         return call
+
+
+class CommandsView(OwnCallView):
+    """Steer a live call: `POST /api/calls/{call_id}/commands` `{"kind", "text"}`; 202, and it is done in a second."""
+
+    def post(self, request: Request, call_id: str) -> Response:
+        call = self.call_to_steer(request, call_id)
+        wish = CommandSerializer(data=request.data)
+        if not wish.is_valid():
+            raise exceptions.InvalidCommand()
+        kind, text = CallCommand.Kind(wish.validated_data["kind"]), wish.validated_data["text"]
+        check_may_command(owner_of(request), key_of(request), kind, is_staff=acts_as_staff(request))
+        command = command_call(
+            call, kind=kind, text=text, actor=actor_of(request), request_id=request_id_of(request),
+            person=person_of(request._request, owner_of(request)),
+        )  # fmt: skip
+        return Response({"id": command.pk, "kind": command.kind, "state": "requested"}, status=HTTPStatus.ACCEPTED)

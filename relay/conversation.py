@@ -84,6 +84,7 @@ class Conversation:
         self._counted: set[tuple[str, str]] = set(counted)
         self._tool_call_ids: set[str] = set()
         self._speaking: set[str] = set()
+        self.responding = ""  # the id of the response in progress
         self._is_prompted = True  # by somebody who spoke, not by their silence
         self._changed: dict[str, Line] = {}
         self._new = Changes()
@@ -220,9 +221,14 @@ class Conversation:
 
     # Responses.
 
+    def _take_response_start(self, event: Event, now: datetime) -> None:
+        self.responding = _id(event["response"]["id"])
+
     def _take_response(self, event: Event, now: datetime) -> None:
         self._note_words(event, now)
         response = event["response"]
+        if self.responding == response["id"]:
+            self.responding = ""
         for item in response.get("output") or ():
             self._take_item_json(item, now)
         outcome = str(response.get("status", ""))[:20]
@@ -286,6 +292,7 @@ HANDLERS: Final[dict[str, Callable[[Conversation, Event, datetime], None]]] = {
     "response.output_text.delta": Conversation._take_delta,
     "response.output_text.done": Conversation._take_words,
     "response.output_item.done": Conversation._take_item,
+    "response.created": Conversation._take_response_start,
     "response.done": Conversation._take_response,
     "input_audio_buffer.speech_started": Conversation._take_speech,
     "input_audio_buffer.speech_stopped": Conversation._take_speech,

@@ -51,6 +51,30 @@ class UnknownCall(RelayError):
     suggested_action = "Use the call's id from the Location of its answer."
 
 
+class InvalidCommand(RelayError):
+    code = "invalid_request"
+    title = "The command could not be read"
+    status = 400
+    default_message = "Name a kind: mute, unmute; or say, instructions, agent with a text of up to 16,000 characters."
+    suggested_action = "Correct the command as the message says."
+
+
+class CallNotLive(RelayError):
+    code = "call_not_live"
+    title = "The call is over"
+    status = 409
+    default_message = "The call does not go on any more, or not yet."
+    suggested_action = "Look the call up: its state says how it stands."
+
+
+class CallOutOfReach(RelayError):
+    code = "call_out_of_reach"
+    title = "The call cannot be steered"
+    status = 409
+    default_message = "Nobody has a sideband to this call, so it can only be hung up."
+    suggested_action = "Try again in a moment, or hang up."
+
+
 class UnsupportedOfferType(RelayError):
     code = "unsupported_media_type"
     title = "The call offer could not be read"

@@ -63,4 +63,4 @@ def _granted(call: Call) -> dict[str, Any] | None:
         return None
     if allowance_of(call.user, issuance.api_key).own_session:
         return None
-    return dict(issuance.session or call.agent_version.session_config())
+    return {**(issuance.session or call.agent_version.session_config()), **call.session_changes}

@@ -135,6 +135,9 @@ class Call(models.Model):
     # What was counted so far; exact, in millionths of a micro-dollar.
     counted_picodollars = models.PositiveBigIntegerField(default=0)
     responses = models.PositiveIntegerField(default=0)
+    # What staff changed meanwhile, so that whoever takes it over knows.
+    muted = models.BooleanField("assistant muted", default=False)
+    session_changes = models.JSONField(default=dict)
 
     objects = CallQuerySet.as_manager()
 
@@ -210,3 +213,29 @@ class TranscriptItem(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role}: {self.item_id}"
+
+
+class CallCommand(models.Model):
+    """What somebody wants of a live call. Whoever looks after it carries it out, and says so here."""
+
+    class Kind(models.TextChoices):
+        SAY = "say", "Say a line"
+        MUTE = "mute", "Mute the assistant"
+        UNMUTE = "unmute", "Let the assistant speak"
+        INSTRUCTIONS = "instructions", "Change the instructions"
+        AGENT = "agent", "Swap the agent"
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="commands")
+    kind = models.CharField(max_length=12, choices=Kind)
+    text = models.TextField(blank=True)  # the line, the instructions, or the agent's slug
+    session = models.JSONField(default=dict)  # the fields of the session that it changes
+    requested_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True)
+    error_code = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["call"], name="command_waiting", condition=Q(done_at=None))]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of call {self.call_id}"

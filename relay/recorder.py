@@ -11,13 +11,14 @@ from typing import Final
 
 from django.db import transaction
 from django.db.models import F
+from django.utils import timezone
 
 from audit.actions import Action
 from audit.records import Fact
 from audit.services import record_event
 from relay.charges import charge_counted, reserve_spent
 from relay.conversation import Changes, Line, ToolCalled
-from relay.models import Call, TranscriptItem
+from relay.models import Call, CallCommand, TranscriptItem
 from relay.redaction import redacted
 from tokens.models import Transcripts
 from tokens.policy import allowance_of
@@ -40,6 +41,7 @@ class Report:
     monitoring: str = ""
     gaps: int = 0
     drift: tuple[str, ...] = ()
+    obeyed: Mapping[int, str] = field(default_factory=dict)  # commands that were carried out, or the code of why not
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Standing:
     is_open: bool
     spent_microdollars: int
     has_allowance: bool  # False: its user's allowance is used up by what it spent
+    commands: tuple[CallCommand, ...] = ()  # that wait
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ def write_reports(owner: str, reports: Sequence[Report], now: datetime) -> Mappi
         _write_usage(calls, held)
         for report in held:
             _write_state(calls[report.call_id], report)
-        return {number: _standing(call) for number, call in calls.items()}
+        waiting = _waiting_commands(calls)
+        return {number: _standing(call, waiting.get(number, ())) for number, call in calls.items()}
 
 
 def read_past(call: Call) -> Past:
@@ -157,6 +161,8 @@ def _write_state(call: Call, report: Report) -> None:
         _record(Action.CALL_DRIFTED, call, fields=call.drift)
     for tool in report.changes.tools:
         _record_tool(call, tool)
+    for number, error_code in report.obeyed.items():
+        CallCommand.objects.filter(pk=number).update(done_at=timezone.now(), error_code=error_code)
     if report.gaps:
         Call.objects.filter(pk=call.pk).update(gaps=F("gaps") + report.gaps)
     if changed:
@@ -173,11 +179,18 @@ def _record(action: Action, call: Call, **facts: Fact) -> None:
     )
 
 
-def _standing(call: Call) -> Standing:
+def _waiting_commands(calls: Mapping[int, Call]) -> Mapping[int, tuple[CallCommand, ...]]:
+    waiting: dict[int, tuple[CallCommand, ...]] = {}
+    for command in CallCommand.objects.filter(call__in=calls.keys(), done_at=None):
+        waiting[command.call_id] = (*waiting.get(command.call_id, ()), command)
+    return waiting
+
+
+def _standing(call: Call, commands: tuple[CallCommand, ...]) -> Standing:
     spent = -(-call.counted_picodollars // PICODOLLARS)
     is_open = call.state == Call.State.LIVE
     has_allowance = True
     if is_open and call.user is not None and call.charged_microdollars and spent > call.charged_microdollars:
         key = call.issuance.api_key if call.issuance else None
         has_allowance = reserve_spent(call, allowance_of(call.user, key), spent)
-    return Standing(is_open, spent, has_allowance)
+    return Standing(is_open, spent, has_allowance, commands)

@@ -1,12 +1,16 @@
 """Shapes of the call routes."""
 
+from typing import Any, Final
+
 from rest_framework import serializers
 
 from relay.constants import DETAIL_CHARS
-from relay.models import Call, TranscriptItem
+from relay.models import Call, CallCommand, TranscriptItem
 from usage.models import UsageRecord
 from voiceagent.strict_json import StrictSerializer
 
+MAX_COMMAND_CHARS: Final = 16_000
+KINDS_WITH_TEXT: Final = (CallCommand.Kind.SAY, CallCommand.Kind.INSTRUCTIONS, CallCommand.Kind.AGENT)
 # The page's word for why it ended, and the reason that stands in history. An unknown word counts as lost.
 END_REASONS = {
     "user": Call.EndReason.USER,
@@ -84,3 +88,13 @@ class CallEventSerializer(StrictSerializer):
     def end_detail(self) -> str:
         text: str = self.validated_data.get("detail", "")
         return text
+
+
+class CommandSerializer(StrictSerializer):
+    kind = serializers.ChoiceField(choices=CallCommand.Kind.choices)
+    text = serializers.CharField(default="", allow_blank=True, max_length=MAX_COMMAND_CHARS)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if bool(attrs["text"].strip()) != (attrs["kind"] in KINDS_WITH_TEXT):
+            raise serializers.ValidationError("text belongs to say, instructions and agent, and to these only")
+        return attrs

@@ -68,13 +68,15 @@ class Supervisor:
         except (DatabaseError, AuditUnavailable):
             logger.exception("the supervisor's round failed")
         now = timezone.now()
-        for watch in self.watches.values():
+        for watch in list(self.watches.values()):
             if watch.is_ending:
                 continue
             if not watch.is_open:
                 self._begin_end(watch, self._let_go(watch))
             elif reason := watch.verdict(now):
                 self._begin_end(watch, self._end(watch, reason))
+            else:
+                await self._obey(watch)
 
     async def _claim(self) -> None:
         now = timezone.now()
@@ -103,6 +105,17 @@ class Supervisor:
             else:
                 logger.warning("a call was taken over by another worker call=%s", watch.call.pk)
                 self._forget(watch)
+
+    async def _obey(self, watch: Watch) -> None:
+        """Carry out what is wanted of a call; a sideband that just closed takes nothing."""
+        events, sideband = watch.obey(timezone.now()), watch.sideband
+        if sideband is None:
+            return
+        try:
+            for event in events:
+                await sideband.send(event)
+        except SidebandClosed:
+            logger.warning("a command was lost with its sideband call=%s", watch.call.pk)
 
     # Following one call.
 
@@ -137,6 +150,8 @@ class Supervisor:
                     watch.conversation.take(event, timezone.now())
                     if repair := watch.repair(timezone.now()):
                         await sideband.send(repair)
+                    for due in watch.follow_up():
+                        await sideband.send(due)
             except SidebandClosed:
                 pass
             finally:

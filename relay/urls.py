@@ -9,5 +9,6 @@ urlpatterns = [
     path("v1/realtime/calls/<call_id:call_id>/hangup", api.HangUpView.as_view(), name="hang_up"),
     path("api/calls", history.CallsView.as_view(), name="call_list"),
     path("api/calls/<call_id:call_id>", history.CallView.as_view(), name="call"),
+    path("api/calls/<call_id:call_id>/commands", api.CommandsView.as_view(), name="call_commands"),
     path("api/calls/<call_id:call_id>/events", api.CallEventsView.as_view(), name="call_events"),
 ]

@@ -6,12 +6,15 @@ from typing import Any, Final
 
 from realtime_api.drift import drift_of, restoring
 from realtime_api.sideband import Sideband
-from relay.conversation import Conversation
+from relay.conversation import Conversation, Event
+from relay.exceptions import CallOutOfReach
 from relay.limits import Limits
-from relay.models import Call
+from relay.models import Call, CallCommand
 from relay.recorder import Past, Report, Standing
 
 JOIN_GRACE: Final = timedelta(seconds=5)  # nobody has said anything that counts by then
+NEXT: Final = "next"
+COMMAND_LIFE: Final = timedelta(seconds=10)
 RESTORE_GRACE: Final = timedelta(seconds=3)  # for the answer to what was restored
 
 
@@ -31,6 +34,10 @@ class Watch:
     _gaps: int = 0
     _drift: tuple[str, ...] = ()
     _restored_at: datetime | None = None
+    _obeyed: dict[int, str] = field(default_factory=dict)  # commands carried out whose rows do not say so yet
+    _to_say: list[str] = field(default_factory=list)
+    _silenced: str = ""  # the response that was stopped last
+    _own_line: str = ""  # the response that says a line of ours; NEXT for the one about to begin
     _standing: Standing = field(default=Standing(is_open=True, spent_microdollars=0, has_allowance=True))
 
     def __post_init__(self) -> None:
@@ -38,6 +45,7 @@ class Watch:
         self.limits = Limits.of(self.call)
         self.gaps = self.call.gaps
         self.monitoring = self.call.monitoring
+        self.is_muted = self.call.muted
 
     @property
     def is_complete(self) -> bool:
@@ -62,10 +70,67 @@ class Watch:
 
     def note_standing(self, standing: Standing) -> None:
         self._standing = standing
+        waiting = {command.pk for command in standing.commands}
+        self._obeyed = {number: code for number, code in self._obeyed.items() if number in waiting}
+
+    # What staff, or its owner, want of it.
+
+    def obey(self, now: datetime) -> list[Event]:
+        """Return the events that carry out the commands that wait. Without a sideband they wait, but not for long."""
+        events: list[Event] = []
+        for command in self._standing.commands:
+            if command.pk in self._obeyed:
+                continue
+            if self.sideband is not None:
+                events += self._carry_out(command)
+                self._obeyed[command.pk] = ""
+            elif now - command.requested_at > COMMAND_LIFE:
+                self._obeyed[command.pk] = CallOutOfReach.code
+        return events + self.follow_up()
+
+    def follow_up(self) -> list[Event]:
+        """Return the events that are due after what just happened: to stop a muted assistant, or to say a line."""
+        responding = self.conversation.responding
+        if self._own_line == NEXT:
+            self._own_line = responding or NEXT
+        elif self._own_line != responding:
+            self._own_line = ""
+        if responding and responding != self._silenced and self._has_to_stop():
+            self._silenced = responding
+            return stop_events()
+        if responding or not self._to_say or self._own_line:
+            return []
+        self._own_line = NEXT
+        return [line_event(self._to_say.pop(0))]
+
+    def _has_to_stop(self) -> bool:
+        """Another's response gives way to a line, and to nothing while the assistant is muted."""
+        return not self._own_line and (self.is_muted or bool(self._to_say))
+
+    def _carry_out(self, command: CallCommand) -> list[Event]:
+        if command.kind == CallCommand.Kind.SAY:
+            self._to_say.append(command.text)
+            return []
+        if command.kind in (CallCommand.Kind.MUTE, CallCommand.Kind.UNMUTE):
+            self.is_muted = command.kind == CallCommand.Kind.MUTE
+            return self._answering_events()
+        if self.granted is not None:
+            self.granted |= command.session
+        return [session_event(command.session)]
+
+    def _answering_events(self) -> list[Event]:
+        """Return the update by which the upstream answers what it hears, or no more."""
+        audio = (self.conversation.session or {}).get("audio") or {}
+        turn_detection = (audio.get("input") or {}).get("turn_detection")
+        if not turn_detection:
+            return []  # its page says when to answer
+        changed = {"type": turn_detection["type"], "create_response": not self.is_muted}
+        return [session_event({"audio": {"input": {"turn_detection": turn_detection | changed}}})]
 
     def report(self) -> Report:
         """Return what is to be written, and forget it."""
-        report = Report(self.call.pk, self.conversation.drain(), self._monitoring, self._gaps, self._drift)
+        obeyed = dict(self._obeyed)
+        report = Report(self.call.pk, self.conversation.drain(), self._monitoring, self._gaps, self._drift, obeyed)
         self._monitoring, self._gaps, self._drift = "", 0, ()
         return report
 
@@ -76,13 +141,13 @@ class Watch:
         self._gaps += report.gaps
         self._drift = self._drift or report.drift
 
-    def repair(self, now: datetime) -> dict[str, Any] | None:
+    def repair(self, now: datetime) -> Event | None:
         """Return the event that puts a changed session right: once."""
         changed = self._changed_fields()
         if not changed or self._restored_at is not None:
             return None
         self._restored_at, self._drift = now, tuple(changed)
-        return {"type": "session.update", "session": restoring(self.granted or {})}
+        return session_event(restoring(self.granted or {}))
 
     def verdict(self, now: datetime) -> Call.EndReason | None:
         """Return why the call has to end now, or None."""
@@ -110,3 +175,19 @@ class Watch:
     def _set_monitoring(self, monitoring: Call.Monitoring) -> None:
         if self.monitoring != monitoring:
             self.monitoring = self._monitoring = monitoring
+
+
+def session_event(changes: dict[str, Any]) -> Event:
+    return {"type": "session.update", "session": {**changes, "type": "realtime"}}
+
+
+def stop_events() -> list[Event]:
+    """Return what stops the response in progress, and its sound."""
+    return [{"type": "response.cancel"}, {"type": "output_audio_buffer.clear"}]
+
+
+def line_event(line: str) -> Event:
+    """Return what has the assistant say a line, in the conversation and without its tools."""
+    quoted = line.replace('"', "'")
+    instructions = f'Say exactly this, word for word, and nothing else: "{quoted}"'
+    return {"type": "response.create", "response": {"instructions": instructions, "tools": []}}

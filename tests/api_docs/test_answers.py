@@ -102,6 +102,14 @@ CASES = [
     *(Case("POST", path, 415, "unsupported_media_type") for path in OFFERS),
     Case("POST", "/v1/realtime/calls/rtc_1/hangup", 200),
     *changing("POST", "/v1/realtime/calls/rtc_1/hangup", "unknown_call"),
+    *reading("/api/calls"),
+    Case("GET", "/api/calls?before=x", 400, "invalid_request"),
+    *reading("/api/calls/rtc_1"),
+    Case("GET", "/api/calls/rtc_9", 404, "unknown_call"),
+    Case("POST", "/api/calls/rtc_1/commands", 202, body={"kind": "mute"}),
+    Case("POST", "/api/calls/rtc_1/commands", 400, "invalid_request", body={"kind": "dance"}),
+    Case("POST", "/api/calls/rtc_1/commands", 403, "policy_denied", body={"kind": "say", "text": "Hello."}),
+    *changing("POST", "/api/calls/rtc_1/commands", "unknown_call"),
     Case("POST", "/api/calls/rtc_1/events", 200, body={"type": "heartbeat"}),
     Case("POST", "/api/calls/rtc_1/events", 200, body={"type": "ended", "reason": "user"}),
     Case("POST", "/api/calls/rtc_1/events", 400, "invalid_request", body={"type": "nothing"}),
@@ -141,7 +149,7 @@ def things(alice: User, assistant: Agent, answer_sdp: str) -> int:
     Issuance.objects.create(pk=FAR, user=alice, username="alice", status="issued", requested_at="2026-01-01T00:00:00Z")
     Call.objects.create(
         upstream_id="rtc_1", user=alice, username="alice", state=Call.State.LIVE, request_id="req_tests",
-        requested_at="2026-01-01T00:00:00Z", deadline_at="2030-01-01T00:00:00Z",
+        requested_at="2026-01-01T00:00:00Z", deadline_at="2030-01-01T00:00:00Z", monitoring=Call.Monitoring.JOINED,
     )  # fmt: skip
     return sealed_event(alice)
 
