@@ -32,10 +32,10 @@ EVENT_FIELDS: Final = {
     "response.cancel": frozenset({"response_id"}),
 }
 COMMON_FIELDS: Final = frozenset({"type", "event_id"})
-# What everybody may change of a session: how their own side speaks, hears and takes turns.
+# What everybody may change of a session: how their own side speaks, hears and takes turns; `drift.OWNED` has the rest.
 CLIENTS_SESSION_FIELDS: Final = frozenset(
     {
-        "type", "output_modalities", "audio.input.format", "audio.input.noise_reduction", "audio.input.turn_detection",
+        "type", "audio.input.format", "audio.input.noise_reduction", "audio.input.turn_detection",
         "audio.output.format", "audio.output.speed",
     }
 )  # fmt: skip

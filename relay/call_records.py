@@ -23,6 +23,7 @@ from relay import claims, exceptions, services
 from relay.charges import settle
 from relay.limits import rules_of
 from relay.models import Call
+from relay.recorder import LEASE_S, Report, write_reports
 from tokens.limits import RequestRates
 from tokens.models import Issuance
 from tokens.policy import Allowance, allowance_of
@@ -33,6 +34,9 @@ from tokens.services import secret_digest
 from voiceagent.log_lines import storable
 
 logger = logging.getLogger(__name__)
+CREATED_FIELDS = (
+    "upstream_id", "upstream_request_id", "state", "started_at", "last_seen_at", "lease_owner", "lease_until",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -155,13 +159,14 @@ def write_refusal(requester: Requester, *, error: CodedError) -> None:
     )
 
 
-def created(group: Group, *, call: Call, call_id: str, request_id: str = "") -> None:
-    """Write that the upstream made the call. A socket's counts as seen: its process reports for it."""
+def created(group: Group, *, call: Call, call_id: str, request_id: str = "", owner: str = "") -> None:
+    """Write that the upstream made the call. owner: the process of its socket, which looks after it itself."""
     now = timezone.now()
     call.upstream_id, call.upstream_request_id = call_id, request_id
     call.state, call.started_at = Call.State.LIVE.value, now
-    call.last_seen_at = now if call.transport == Call.Transport.WEBSOCKET else None
-    group.update(call, ("upstream_id", "upstream_request_id", "state", "started_at", "last_seen_at"))
+    call.last_seen_at, call.lease_until = (now, now + timedelta(seconds=LEASE_S)) if owner else (None, None)
+    call.lease_owner = owner
+    group.update(call, CREATED_FIELDS)
     _record(group, Action.CALL_CREATED, call, facts={"call_id": call_id})
 
 
@@ -181,8 +186,11 @@ def failed(group: Group, *, call: Call, error: CodedError) -> None:
     _record(group, Action.CALL_FAILED, call, code=error.code, facts={"upstream_status": error.upstream_status})
 
 
-def ended(group: Group, *, call: Call, reason: Call.EndReason, counts: Mapping[str, Fact]) -> None:
-    """End a call once: nothing is written when its row ended before, for another reason."""
+def ended(
+    group: Group, *, call: Call, reason: Call.EndReason, counts: Mapping[str, Fact], owner: str, report: Report
+) -> None:
+    """Write what was seen of a call at last, and its end, once: another reason that was there first stays."""
+    write_reports(owner, [report], timezone.now())
 
     def write() -> None:
         if services.write_end(call, reason=reason):

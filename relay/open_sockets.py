@@ -6,7 +6,10 @@ still holds: its call, its user, its key, its session. The rows are the truth, a
 
 import asyncio
 import logging
-from collections.abc import Iterable
+import os
+import secrets
+import socket
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -33,6 +36,9 @@ from relay.constants import (
 )
 from relay.joint import Joint
 from relay.models import Call
+from relay.recorder import Standing as CallStanding
+from relay.recorder import write_reports
+from relay.watch import Watch
 from tokens.models import ApiKey
 
 logger = logging.getLogger(__name__)
@@ -52,13 +58,16 @@ class Standing:
 
 @dataclass(eq=False)
 class OpenSocket:
-    """A joint with what it stands on. deadline: by the event loop's clock, None for none."""
+    """A joint with what it stands on. deadline: by the event loop's clock, None for none.
+
+    watch: follows what is said and used, where nobody else does.
+    """
 
     joint: Joint
     standing: Standing
     deadline: float | None = None
+    watch: Watch | None = None
     _counts: tuple[int, int] = (0, 0)
-    _idle_since: float | None = None
     _down_since: float | None = None
     _up_since: float | None = None
     _credit: int = EVENTS_AT_ONCE
@@ -69,7 +78,6 @@ class OpenSocket:
         before, self._counts = self._counts, (joint.from_client, joint.from_upstream)
         came_up, came_down = self._counts[0] - before[0], self._counts[1] - before[1]
         self._credit = min(EVENTS_AT_ONCE, self._credit + EVENTS_A_SECOND - came_up)
-        self._idle_since = _since(self._idle_since, now, not came_up and not came_down)
         self._down_since = _since(self._down_since, now, joint.is_writing_down and not came_down)
         self._up_since = _since(self._up_since, now, joint.is_writing_up and not came_up)
         if self.deadline is not None and now >= self.deadline:
@@ -81,8 +89,6 @@ class OpenSocket:
             joint.end(end_for(Reason.SLOW_CLIENT))
         elif _is_past(self._up_since, now, SOCKET_STALL_S):
             joint.end(End(Reason.UPSTREAM_FAILED, INTERNAL_ERROR))
-        elif _is_past(self._idle_since, now, settings.SOCKET_IDLE_S):
-            joint.end(end_for(Reason.IDLE))
 
 
 def _since(before: float | None, now: float, goes_on: bool) -> float | None:
@@ -99,6 +105,7 @@ class OpenSockets:
     """All of one event loop's. Watches while there are any."""
 
     def __init__(self) -> None:
+        self.owner = f"web-{socket.gethostname()[:30]}-{os.getpid()}-{secrets.token_hex(4)}"
         self._open: set[OpenSocket] = set()
         self._watch: asyncio.Task[None] | None = None
         self._seen_at = 0.0
@@ -132,8 +139,8 @@ class OpenSockets:
         try:
             while self._open:
                 await asyncio.sleep(SOCKET_TICK_S)
-                for socket in tuple(self._open):
-                    socket.look(loop.time())
+                for each in tuple(self._open):
+                    each.look(loop.time())
                 await self._ask_database(loop.time())
         finally:
             self._watch = None
@@ -143,18 +150,33 @@ class OpenSockets:
         if not asked:
             return
         is_due = now - self._seen_at >= SOCKET_SEEN_S
+        reports = {each.watch.call.pk: each.watch.report() for each in asked if each.watch is not None}
+        ask = partial(_find_over, standings=[each.standing for each in asked], note_seen=is_due)
         try:
-            over = await group_commit.commit(
-                partial(_find_over, standings=[socket.standing for socket in asked], note_seen=is_due)
+            told, over = await group_commit.commit(
+                lambda group: (write_reports(self.owner, list(reports.values()), timezone.now()), ask(group))
             )
         except AuditUnavailable:
             logger.warning("whether %d sockets may stay open could not be asked", len(asked))
+            for each in asked:
+                if each.watch is not None:
+                    each.watch.take_back(reports[each.watch.call.pk])
             return
         if is_due:
             self._seen_at = now
-        for socket in asked:
-            if socket.standing in over:
-                socket.joint.end(end_for(over[socket.standing]))
+        for each in asked:
+            reason = over.get(each.standing) or _verdict(each.watch, told)
+            if reason is not None:
+                each.joint.end(end_for(reason))
+
+
+def _verdict(watch: Watch | None, told: Mapping[int, CallStanding]) -> Call.EndReason | None:
+    """Return which of its limits a call has reached, if any."""
+    if watch is None:
+        return None
+    if standing := told.get(watch.call.pk):
+        watch.note_standing(standing)
+    return watch.verdict(timezone.now())
 
 
 _of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, OpenSockets] = WeakKeyDictionary()

@@ -22,7 +22,9 @@ from relay import call_records, exceptions
 from relay.call_records import Claimed
 from relay.models import Call
 from relay.open_sockets import Standing, open_sockets
+from relay.recorder import Past
 from relay.socket_wish import CALL_ID, SocketWish
+from relay.watch import Watch
 from tokens.authentication import check_access, find_api_key, session_user
 from tokens.limits import RequestRates
 from tokens.models import Kind, Scope
@@ -42,6 +44,7 @@ class Opened:
     rights: Rights
     standing: Standing
     first_event: dict[str, Any] | None
+    watch: Watch | None  # of a call of its own; that of a sideband's call is looked after elsewhere
 
 
 async def open_call(request: ASGIRequest, wish: SocketWish) -> Opened:
@@ -58,11 +61,22 @@ async def open_call(request: ASGIRequest, wish: SocketWish) -> Opened:
         raise
     call_id = created["session"]["id"]
     try:
-        await group_commit.commit(partial(call_records.created, call=claimed.call, call_id=call_id))
+        owner = open_sockets().owner
+        await group_commit.commit(partial(call_records.created, call=claimed.call, call_id=call_id, owner=owner))
     except BaseException:
         await upstream.close()  # nobody may talk on a call that is not on record
         raise
-    return Opened(claimed.call, upstream, _rights(claimed.allowance), _standing(request, claimed), created)
+    watch = watch_of(claimed.call, created)
+    return Opened(claimed.call, upstream, _rights(claimed.allowance), _standing(request, claimed), created, watch)
+
+
+def watch_of(call: Call, created: dict[str, Any]) -> Watch:
+    """Begin to follow a call from its first event on. Its session cannot drift: what may change it passes here."""
+    now = timezone.now()
+    watch = Watch(call, Past([], []), None, now)
+    watch.note_joined(now)
+    watch.conversation.take(created, now)
+    return watch
 
 
 async def _secret_for(request: ASGIRequest, wish: SocketWish) -> str:
@@ -151,7 +165,7 @@ async def join_call(request: ASGIRequest, wish: SocketWish) -> Opened:
     assert requester.user is not None
     assert requester.api_key is not None
     standing = Standing(call.pk, requester.user.pk, key_pk=requester.api_key.pk, is_sideband=True)
-    return Opened(call, upstream, _rights(allowance), standing, first_event=None)
+    return Opened(call, upstream, _rights(allowance), standing, first_event=None, watch=None)
 
 
 def _call_to_join(call_id: str, requester: Requester) -> Call:

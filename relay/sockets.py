@@ -19,11 +19,13 @@ from realtime_api.errors import CodedError
 from relay import call_records
 from relay.close_codes import MAX_REASON_BYTES, End, error_event, refusal_code
 from relay.constants import SOCKET_LAST_WORDS_S
-from relay.joint import Joint
+from relay.joint import Joint, OnServerEvent
 from relay.models import Call
 from relay.open_sockets import OpenSocket, open_sockets
+from relay.recorder import close_books
 from relay.socket_calls import Opened, join_call, open_call
 from relay.socket_wish import SUBPROTOCOL, handshake_request, read_wish
+from relay.watch import Watch
 from tokens.requester import requester_of
 from voiceagent.body_limit import Receive, Scope, Send
 from voiceagent.errors import error_response
@@ -71,7 +73,7 @@ async def _opened(request: ASGIRequest, scope: Scope) -> Opened:
 
 async def _carry(opened: Opened, door: "_Door") -> None:
     """Let the client in, join the two sockets, and put the end on record."""
-    joint = Joint(door.receive, door.send, opened.upstream, opened.rights)
+    joint = Joint(door.receive, door.send, opened.upstream, opened.rights, _observer(opened))
     end = End(Call.EndReason.CLIENT_GONE, 0)
     try:
         await door.let_in()
@@ -88,7 +90,7 @@ async def _joined(opened: Opened, joint: Joint) -> End:
     sockets, loop = open_sockets(), asyncio.get_running_loop()
     deadline_at = opened.call.deadline_at
     left_s = (deadline_at - timezone.now()).total_seconds() if deadline_at else None
-    socket = OpenSocket(joint, opened.standing, None if left_s is None else loop.time() + left_s)
+    socket = OpenSocket(joint, opened.standing, None if left_s is None else loop.time() + left_s, opened.watch)
     sockets.add(socket)
     try:
         return await joint.run()
@@ -101,13 +103,27 @@ async def _part(opened: Opened, joint: Joint, end: End, door: "_Door") -> None:
     counts: dict[str, Fact] = {"client_events": joint.from_client, "server_events": joint.from_upstream}
     counts |= {"refused_events": joint.refused, "fields_left_out": joint.left_out}
     logger.info("socket ended reason=%s %s", end.reason.value, " ".join(f"{n}={count}" for n, count in counts.items()))
-    if not opened.standing.is_sideband:
-        work = partial(call_records.ended, call=opened.call, reason=end.reason, counts=counts)
-        try:
-            await group_commit.commit(work)
-        except AuditUnavailable:
-            logger.error("the end of call %d is not on record; the worker closes it", opened.call.pk)
+    if opened.watch is not None:
+        await _close_books(opened.watch, end, counts)
     await asyncio.gather(opened.upstream.close(), door.close(end))
+
+
+def _observer(opened: Opened) -> OnServerEvent | None:
+    watch = opened.watch
+    if watch is None:
+        return None
+    return lambda event: watch.conversation.take(event, timezone.now())
+
+
+async def _close_books(watch: Watch, end: End, counts: dict[str, Fact]) -> None:
+    """Write a call's last words and its end, then charge what was counted in the place of the estimate."""
+    owner, call = open_sockets().owner, watch.call
+    ended = partial(call_records.ended, call=call, reason=end.reason, counts=counts, owner=owner, report=watch.report())
+    try:
+        await group_commit.commit(ended)
+        await group_commit.commit(lambda group: close_books(call, owner, complete=watch.is_complete))
+    except AuditUnavailable:
+        logger.error("the end of call %d is not on record; the worker closes it", call.pk)
 
 
 class _Door:
