@@ -7,6 +7,8 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.sql.compiler import SQLCompiler
 
+from audit.statements import rows_of
+
 MAX_KNOWN: Final = 10_000
 
 
@@ -38,11 +40,9 @@ class PreparedQuery:
         values = [
             constant if name is None else parameters[name] for name, constant in zip(names, constants, strict=True)
         ]
-        with connection.cursor() as cursor:
-            cursor.execute(sql, values)
-            found = cursor.fetchall()
+        found = rows_of(connection, sql, values)
         if not converters:
-            return list(found)
+            return found
         converted = self._converted if remembers else _convert
         return [converted(row, converters, connection) for row in found]
 

@@ -172,6 +172,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 else:
     # As long as SQLite waits: a row that somebody else holds ends as 503, instead of holding up all who come after.
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("options", "-c lock_timeout=5s")
+    # The statements of the hot routes are planned once for each connection; a pooler that mixes connections forbids it.
+    if DATABASES["default"]["OPTIONS"].setdefault("prepare_threshold", 1) == "None":
+        DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
 # Beside a database that is a file, so that one started anew meets no checkpoints of another.
 AUDIT_EXPORT_FILE = read.text(
     "AUDIT_EXPORT_FILE",
