@@ -10,7 +10,8 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from datetime import datetime
@@ -164,6 +165,39 @@ def commit_now(work: Work[T]) -> T:
         raise AuditUnavailable(retry_after_ms=1000) from exc
 
 
+def read_once(name: Hashable, read: Callable[[], T]) -> T:
+    """Return what `read` returns, read once for all works of the group that this thread runs.
+
+    Each of them waited before the transaction began, so none gets what was out of date when it came. Outside of a
+    group everything is read anew. Whatever is returned serves several requests and is not to be changed.
+    """
+    kept = _reads.kept
+    if kept is None:
+        return read()
+    if name not in kept:
+        kept[name] = read()
+    value: T = kept[name]
+    return value
+
+
+class _Reads(threading.local):
+    """What the works of the thread's present group have read."""
+
+    kept: dict[Hashable, Any] | None = None
+
+
+_reads = _Reads()
+
+
+@contextmanager
+def _reading_once() -> Iterator[None]:
+    _reads.kept = {}
+    try:
+        yield
+    finally:
+        _reads.kept = None
+
+
 class _CommitFailed(Exception):
     """The commit itself failed: it may have been carried out, so it is never repeated."""
 
@@ -174,7 +208,8 @@ def _commit(works: Sequence[Work[Any]]) -> list[Any]:
     group = Group()
     try:
         with transaction.atomic(durable=True):
-            results = [work(group) for work in works]
+            with _reading_once():
+                results = [work(group) for work in works]
             group.write()
             is_committing = True
     except Exception as exc:

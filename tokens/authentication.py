@@ -21,6 +21,7 @@ from rest_framework.request import Request
 
 from accounts.exceptions import SecondFactorRequired
 from accounts.second_factor import lacks_second_factor
+from audit.group_commit import read_once
 from tokens import api_keys, lookups
 from tokens.exceptions import ApiKeyExpired, InvalidApiKey, MissingScope, NetworkNotAllowed, NotAuthenticated
 from tokens.models import ApiKey, Scope
@@ -40,7 +41,8 @@ def identify(request: HttpRequest) -> Requester:
         if user is not None and lacks_second_factor(user):
             raise SecondFactorRequired()
         return requester_of(request, user, mark=mark)
-    key, mark = find_api_key(bearer_of(request), timezone.now())
+    value = bearer_of(request)
+    key, mark = read_once(("key", value), lambda: find_api_key(value, timezone.now()))
     return requester_of(request, key.user, api_key=key, mark=mark)
 
 
@@ -50,7 +52,13 @@ def session_user(request: HttpRequest) -> tuple[User | None, int | None]:
     A session whose password has changed since is nobody's here; Django ends it when its browser opens a page.
     """
     session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-    stored = lookups.session_data(session_key) if session_key else None
+    if not session_key:
+        return None, None
+    return read_once(("session", session_key), lambda: _owner_of(session_key))
+
+
+def _owner_of(session_key: str) -> tuple[User | None, int | None]:
+    stored = lookups.session_data(session_key)
     if stored is None or stored[1] <= timezone.now():
         return None, None
     content = _content(stored[0], settings.SECRET_KEY)

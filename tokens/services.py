@@ -22,7 +22,7 @@ from django.utils import timezone
 from agents.models import AgentVersion
 from audit import group_commit
 from audit.actions import Action
-from audit.group_commit import Group
+from audit.group_commit import Group, read_once
 from audit.records import Fact
 from audit.services import durable_record, record_event
 from realtime_api import client_secrets
@@ -170,7 +170,7 @@ def _admit(asked: Asked, rates: RequestRates) -> Admitted:
     if user is None:
         rates.check("issue", key=requester.rate_key, rate=settings.ISSUE_RATE)
         raise exceptions.NotAuthenticated()
-    allowance = allowance_of(user, requester.api_key, requester.mark)
+    allowance = read_once(("allowance", requester.actor), lambda: allowance_of(user, requester.api_key, requester.mark))
     rate = rates.check("issue", key=requester.rate_key, rate=allowance.issue_rate)
     if requester.api_key is not None and allowance.key_issue_rate:
         rate = min(rate, rates.check("issue-key", key=requester.actor, rate=allowance.key_issue_rate), key=_left)

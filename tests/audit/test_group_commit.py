@@ -308,3 +308,36 @@ async def test_a_group_that_met_another_in_a_deadlock_is_carried_out_one_by_one(
     await group_commit.commit(lambda group: insert("kept", group))
 
     assert await Issuance.objects.acount() == 1
+
+
+async def test_what_a_group_reads_is_read_once() -> None:
+    reads: list[str] = []
+
+    def read(group: Group) -> int:
+        return group_commit.read_once("mark", lambda: reads.append("read") or len(reads))  # type: ignore[func-returns-value]
+
+    assert await commit_together(read, read, read) == [1, 1, 1]
+    assert await commit_together(read, read) == [2, 2]  # the next group reads anew
+
+
+async def test_what_failed_together_reads_anew_alone() -> None:
+    reads: list[str] = []
+
+    def read(group: Group) -> None:
+        group_commit.read_once("mark", lambda: reads.append("read"))
+
+    def fail(group: Group) -> None:
+        raise ValueError
+
+    await commit_together(read, fail)
+
+    assert len(reads) == 2
+
+
+def test_outside_of_a_group_everything_is_read_anew() -> None:
+    reads: list[str] = []
+
+    for _ in range(2):
+        group_commit.read_once("mark", lambda: reads.append("read"))
+
+    assert len(reads) == 2
