@@ -1,6 +1,5 @@
 """Values of client secrets: how ours are made and how any is fingerprinted."""
 
-import hashlib
 import hmac
 import secrets
 from typing import Final
@@ -18,7 +17,7 @@ def make_value() -> str:
 
 def digest(value: str, *, pepper: bytes) -> str:
     """Return the keyed fingerprint under which a value is stored and found (HMAC-SHA-256, hexadecimal)."""
-    return hmac.new(pepper, value.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(pepper, value.encode(), "sha256").hex()
 
 
 def has_form(unverified_value: str) -> bool:

@@ -40,7 +40,7 @@ def digest(value: str, *, pepper_number: int) -> str:
     """Return the keyed fingerprint of a key (HMAC-SHA-256, hexadecimal); an empty text, which is nobody's, without
     its pepper."""
     pepper = peppers().get(pepper_number)
-    return hmac.new(pepper, value.encode(), hashlib.sha256).hexdigest() if pepper else ""
+    return hmac.digest(pepper, value.encode(), "sha256").hex() if pepper else ""
 
 
 def peppers() -> dict[int, bytes]:

@@ -1,8 +1,6 @@
 """A cache that does not answer is left alone for a moment, so that requests do not wait for it one after another."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from redis.exceptions import RedisError
@@ -15,17 +13,17 @@ class CachePaused(OSError):
     """The cache failed a moment ago and is not asked."""
 
 
-@contextmanager
-def asking_cache() -> Iterator[None]:
+class asking_cache:
     """Hold a question to the cache. Raises CachePaused within a second after one that failed."""
-    global _until
-    if time.monotonic() < _until:
-        raise CachePaused
-    try:
-        yield
-    except (RedisError, OSError):
-        _until = time.monotonic() + PAUSE_S
-        raise
+
+    def __enter__(self) -> None:
+        if time.monotonic() < _until:
+            raise CachePaused
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        global _until
+        if kind is not None and issubclass(kind, RedisError | OSError):
+            _until = time.monotonic() + PAUSE_S
 
 
 def ask_again() -> None:

@@ -351,7 +351,9 @@ class Issuance(models.Model):
             models.Index(fields=["secret_hint"], name="issuance_hint", condition=~Q(secret_hint="")),
         ]
         constraints = [
-            models.UniqueConstraint(fields=["secret_digest"], name="issuance_digest_once"),
+            models.UniqueConstraint(
+                fields=["secret_digest"], condition=Q(secret_digest__isnull=False), name="issuance_digest_once"
+            ),
             models.UniqueConstraint(
                 fields=["user", "idempotency_digest"],
                 condition=Q(idempotency_digest__isnull=False),

@@ -18,6 +18,7 @@ from voiceagent.errors import TooLarge
 from voiceagent.strict_json import MAX_BODY_BYTES, NotStrictJson, is_plain_json, parse_strict_json
 
 FIELDS: Final = frozenset({"agent", "sessionId", "capabilities", "kind", "expiresAfter"})
+KINDS: Final = tuple(Kind.values)
 CAPABILITIES: Final = frozenset({"audio_input", "audio_output"})
 SERVER_OWNED: Final = frozenset({"model", "session", "instructions", "tools", "voice", "expires_after"})
 SESSION_ID: Final = re.compile(rf"[A-Za-z0-9._:-]{{1,{SESSION_ID_CHARS}}}")
@@ -79,8 +80,8 @@ def _own_form(body: dict[str, Any]) -> Wish:
     _refuse_unknown(body, FIELDS)
     _check_capabilities(body.get("capabilities", []))
     kind = _text(body, "kind")
-    if kind and kind not in Kind.values:
-        raise exceptions.InvalidRequest(f"'kind' must be one of {', '.join(Kind.values)}.")
+    if kind and kind not in KINDS:
+        raise exceptions.InvalidRequest(f"'kind' must be one of {', '.join(KINDS)}.")
     agent_slug = _text(body, "agent")
     if agent_slug and not SLUG.fullmatch(agent_slug):
         raise exceptions.UnknownAgent()

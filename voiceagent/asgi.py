@@ -1,5 +1,6 @@
 """The ASGI application: HTTP to Django, WebSockets by Channels' routing, and the server's start and end."""
 
+import gc
 import os
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ from django.core.asgi import get_asgi_application
 from django.urls import path, re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceagent.settings")
+GC_THRESHOLD = 20_000  # objects more than went; the default is 700
 django_application = get_asgi_application()
 
 from relay import api as relay  # noqa: E402
@@ -21,14 +23,23 @@ from voiceagent.upstream import close_upstream_http  # noqa: E402  (needs the ap
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
-    """Close what the event loop holds when the server stops."""
+    """Set up what a server needs that lives long, and close what the event loop holds when it stops."""
     while True:
         message = await receive()
+        if message["type"] == "lifespan.startup":
+            _spare_collector()
         if message["type"] == "lifespan.shutdown":
             await close_upstream_http()
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
+
+
+def _spare_collector() -> None:
+    """Have the garbage collector leave alone what was loaded, which stays, and look at the rest less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
 
 
 HOT_VIEWS = {

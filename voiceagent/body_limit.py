@@ -1,7 +1,6 @@
 """Count a request's bytes as they arrive and refuse what is too large or too slow, before anything spools it."""
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from django.http import HttpRequest
 from realtime_api.errors import CodedError
 from voiceagent.error_views import answer
 from voiceagent.errors import RequestTimeout, TooLarge
+from voiceagent.request_id import make_request_id
 
 BODY_DEADLINE_S: Final = 10.0  # for the whole of a body; the largest one takes a slow phone two seconds
 
@@ -92,7 +92,7 @@ def _declared_length(scope: Scope) -> int:
 
 async def refuse(scope: Scope, send: Send, error: CodedError, template: str = "400.html", **fields: str) -> None:
     """Answer before Django in the form of the route, with a request id, as every other error does."""
-    request_id = f"req_{secrets.token_hex(12)}"
+    request_id = make_request_id()
     request = HttpRequest()
     request.path = request.path_info = scope["path"]
     request.request_id = request_id  # type: ignore[attr-defined]  # as the outermost middleware does

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import secrets
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -17,7 +16,7 @@ from realtime_api.errors import CodedError
 from tokens.exceptions import LimitsUnavailable
 from voiceagent.error_views import answer
 from voiceagent.errors import BadRequest, error_response
-from voiceagent.request_id import current_request_id
+from voiceagent.request_id import current_request_id, make_request_id
 
 logger = logging.getLogger(__name__)
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -27,7 +26,7 @@ Handler = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 def identify_request(request: HttpRequest) -> str:
     """Give a request its id, for its answer and every log line, and return it."""
     theirs = request.META.get("HTTP_X_REQUEST_ID", "")
-    request_id = theirs if REQUEST_ID.fullmatch(theirs) else f"req_{secrets.token_hex(12)}"
+    request_id = theirs if REQUEST_ID.fullmatch(theirs) else make_request_id()
     request.request_id = request_id  # type: ignore[attr-defined]  # Django's request has no room of its own
     current_request_id.set(request_id)
     return request_id

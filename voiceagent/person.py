@@ -24,4 +24,6 @@ def user_agent_of(request: HttpRequest) -> str:
 
 def printable(raw_text: str) -> str:
     """Replace what could break a log line or reorder a screen (control and format characters)."""
+    if raw_text.isprintable():
+        return raw_text
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in raw_text)

@@ -34,7 +34,7 @@ def parse_strict_json(raw_body: bytes) -> Any:
         raise NotStrictJson("The body is not UTF-8.") from exc
     _refuse_depth(text)
     try:
-        value = json.loads(text, object_pairs_hook=_unique_names, parse_constant=_refuse_constant, parse_float=_finite)
+        value = _decoder.decode(text)
     except NotStrictJson:
         raise
     except ValueError as exc:
@@ -44,6 +44,8 @@ def parse_strict_json(raw_body: bytes) -> Any:
 
 
 def _refuse_depth(text: str) -> None:
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
     depth = deepest = 0
     in_string = escaped = False
     for char in text:
@@ -80,7 +82,7 @@ def _finite(digits: str) -> float:
 
 
 def _refuse_unstorable_text(value: Any) -> None:
-    if isinstance(value, str) and ("\0" in value or any("\ud800" <= char <= "\udfff" for char in value)):
+    if isinstance(value, str) and ("\0" in value or _has_surrogate(value)):
         raise NotStrictJson("A text holds a character that cannot be stored.")
     if isinstance(value, dict):
         for name, member in value.items():
@@ -89,6 +91,15 @@ def _refuse_unstorable_text(value: Any) -> None:
     elif isinstance(value, list):
         for member in value:
             _refuse_unstorable_text(member)
+
+
+def _has_surrogate(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
+
+
+_decoder: Final = json.JSONDecoder(
+    object_pairs_hook=_unique_names, parse_constant=_refuse_constant, parse_float=_finite
+)
 
 
 def is_plain_json(content_type: str, content_encoding: str) -> bool:

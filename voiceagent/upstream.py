@@ -1,9 +1,9 @@
 """The upstream as it is configured: where it is, who we are to it, and one HTTP session for each event loop."""
 
 import asyncio
-import hashlib
 import hmac
 from collections.abc import Callable
+from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -30,7 +30,12 @@ def unavailable(error: UpstreamUnreachable) -> UpstreamUnreachable:
 
 def safety_identifier(user_id: int | None) -> str:
     """Return the stable keyed hash by which the upstream may tell users apart without knowing them."""
-    return hmac.new(settings.SECRET_KEY.encode(), f"safety:{user_id}".encode(), hashlib.sha256).hexdigest()
+    return _keyed_hash(settings.SECRET_KEY, user_id)
+
+
+@lru_cache(maxsize=4096)
+def _keyed_hash(secret_key: str, user_id: int | None) -> str:
+    return hmac.digest(secret_key.encode(), f"safety:{user_id}".encode(), "sha256").hex()
 
 
 def upstream_http() -> aiohttp.ClientSession:

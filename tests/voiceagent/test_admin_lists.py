@@ -271,7 +271,7 @@ PLANS = [
     ("tokens/issuance", "q=bob", "issuance_username"),
     ("tokens/issuance", "q=192.0.2.1", "issuance_ip"),
     ("tokens/issuance", "q=…9f3a", "issuance_hint"),
-    ("tokens/issuance", "q=" + "0" * 64, "sqlite_autoindex_tokens_issuance_1"),
+    ("tokens/issuance", "q=" + "0" * 64, "issuance_digest_once"),
     ("tokens/issuance", "key=vak_00000001", "issuance_key"),
     ("tokens/issuance", "q=req_row_1", "issuance_request"),
     ("audit/auditevent", "", "event_time"),

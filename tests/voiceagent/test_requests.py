@@ -8,6 +8,7 @@ from django.test import Client
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from voiceagent import sdk_bundle
+from voiceagent.request_id import make_request_id
 
 pytestmark = pytest.mark.django_db
 
@@ -74,3 +75,14 @@ def test_nobody_signs_up(client: Client) -> None:
 
     assert b"eve" not in response.content
     assert client.post("/accounts/login/", {"login": "eve", "password": "long-enough-1"}).status_code == 200
+
+
+def test_ids_of_requests_follow_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    for moment_ns in (1_000_000_000_000, 1_000_001_000_000, 1_764_000_000_000_000_000):
+        monkeypatch.setattr("time.time_ns", lambda moment_ns=moment_ns: moment_ns)
+        made += [make_request_id(), make_request_id()]
+
+    assert len(set(made)) == 6
+    assert [request_id[:16] for request_id in made] == sorted(request_id[:16] for request_id in made)
+    assert {len(request_id) for request_id in made} == {28}
