@@ -37,7 +37,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Access:
-    """Who gets in: the holder of a key with a scope, a session, or of a client secret."""
+    """Who gets in: the holder of a key with a scope, of a session, or of a client secret."""
 
     scope: Scope | None = None
     session: bool = True
@@ -67,7 +67,7 @@ MINT: Final = Access(scope=Scope.MINT)
 READ: Final = Access(scope=Scope.READ)
 CONTROL: Final = Access(scope=Scope.CONTROL)
 SESSION: Final = Access()
-CLIENT_SECRET: Final = Access(session=False, client_secret=True)
+OFFER: Final = Access(scope=Scope.MINT, session=False, client_secret=True)
 
 # --- What can go wrong ------------------------------------------------------------------------------------------
 ANYWHERE: Final[Errors] = (
@@ -133,8 +133,10 @@ OF_OFFER: Final[Errors] = (
     of_calls.OtherModel,
     of_tokens.QuotaExceeded,
     of_tokens.ModelUnpriced,
-    *LIMITS,
-    *OF_UPSTREAM,
+    *OF_ISSUING,
+    of_tokens.InvalidRequest,
+    of_tokens.UnknownField,
+    of_tokens.InvalidSessionConfig,
 )
 
 # --- The rows ---------------------------------------------------------------------------------------------------
@@ -190,8 +192,10 @@ def _relay(alias: bool) -> Operation:
         group="Calls",
         description="Takes the offer of a WebRTC peer connection, and answers the voice service's. The client secret is"
         " the credential and is good for one call. Audio then flows between the browser and the voice service directly."
-        " A page of an origin in `ALLOWED_ORIGINS` may call this.",
-        access=CLIENT_SECRET,
+        " A page of an origin in `ALLOWED_ORIGINS` may call this. A program may come with an API key (scope `mint`)"
+        " instead: then the body is `multipart/form-data` with the parts `sdp` and, if it likes, `session`, and a"
+        " client secret is issued for it and used on the way.",
+        access=OFFER,
         body=Body("SdpOffer", {"The beginning of an offer": shapes.SDP_START}, media_type="application/sdp"),
         parameters=("model",),
         status=201,

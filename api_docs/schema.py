@@ -146,10 +146,11 @@ def _ref(kind: str, name: str) -> dict[str, str]:
 
 
 def _security(access: Access, method: str) -> list[dict[str, list[str]]]:
+    by_key: list[dict[str, list[str]]] = [{"apiKey": [access.scope.value]}] if access.scope else []
     if access.client_secret:
-        return [{"clientSecret": []}]
+        return [{"clientSecret": []}, *by_key]
     by_session: dict[str, list[str]] = {"session": []} if method == "GET" else {"session": [], "csrfToken": []}
-    return ([{"apiKey": [access.scope.value]}] if access.scope else []) + [by_session]
+    return [*by_key, by_session]
 
 
 class PlainView(APIView):

@@ -13,6 +13,7 @@ from relay import exceptions
 from relay.call_records import refuse
 from relay.control import MAY_STEER, check_may_command, command_call
 from relay.models import Call, CallCommand
+from relay.multipart_offer import exchange_key, is_multipart
 from relay.offers import relay_to_the_end
 from relay.serializers import CallEventSerializer, CommandSerializer
 from relay.services import end_call, note_seen
@@ -33,7 +34,10 @@ CORS_REQUEST_HEADERS = "authorization, content-type, x-openai-agents-sdk"
 @allow_methods("POST", "OPTIONS")
 @never_cache
 async def calls(request: HttpRequest) -> HttpResponse:
-    """Relay an SDP offer: `POST /v1/realtime/calls`, `Bearer ek_…`, `application/sdp`; 201, answer, `Location`."""
+    """Relay an SDP offer: `POST /v1/realtime/calls`, `Bearer ek_…`, `application/sdp`; 201, answer, `Location`.
+
+    With an API key: offer and session in one multipart body, as if a secret had been issued for it and used.
+    """
     requester = requester_of(request, None)
     try:
         response = await _answer(request, requester)
@@ -47,9 +51,13 @@ async def _answer(request: HttpRequest, requester: Requester) -> HttpResponse:
         check_origin(request, requester)
         return _preflight()
     await _check_envelope(request, requester)
+    if is_multipart(request):
+        secret, raw_offer = await exchange_key(request)
+    else:
+        secret, raw_offer = bearer_of(request), request.body
     created = await relay_to_the_end(
-        unverified_secret=bearer_of(request),
-        raw_offer=request.body,
+        unverified_secret=secret,
+        raw_offer=raw_offer,
         read=lambda: requester_of(request, session_user(request)[0]),
         asked_model=request.GET.get("model", ""),
     )
@@ -62,7 +70,7 @@ async def _check_envelope(request: HttpRequest, requester: Requester) -> None:
     """Raise OriginNotAllowed or UnsupportedOfferType, recorded like every other refusal."""
     try:
         check_origin(request, requester)
-        if request.content_type != "application/sdp":
+        if request.content_type != "application/sdp" and not is_multipart(request):
             raise exceptions.UnsupportedOfferType()
     except CodedError as exc:
         await refuse(lambda: requester, exc)

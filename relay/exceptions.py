@@ -79,7 +79,7 @@ class UnsupportedOfferType(RelayError):
     code = "unsupported_media_type"
     title = "The call offer could not be read"
     status = 415
-    default_message = "Send the SDP offer as application/sdp."
+    default_message = "Send the SDP offer as application/sdp, or with an API key as multipart/form-data."
     suggested_action = "Set the header Content-Type: application/sdp."
 
 

@@ -55,6 +55,15 @@ def parse_upstream_wish(headers: Mapping[str, str], raw_body: bytes) -> Wish:
     return _with_idempotency(_upstream_form(_json_object(headers, raw_body)), headers, raw_body)
 
 
+def parse_session_wish(raw_session: bytes) -> Wish:
+    """Return what a call with an API key asks for by its session; an empty one asks for the defaults.
+
+    Raises InvalidRequest and its subclasses.
+    """
+    body = {"session": _json_object({"Content-Type": "application/json"}, raw_session)} if raw_session else {}
+    return replace(_upstream_form(body), kind=Kind.RELAYED)
+
+
 def _json_object(headers: Mapping[str, str], raw_body: bytes) -> dict[str, Any]:
     if not raw_body:
         return {}

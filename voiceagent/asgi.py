@@ -49,7 +49,7 @@ HOT_VIEWS = {
     "/v1/realtime/calls": relay.calls,
     "/api/realtime/handshake": relay.calls,
 }
-SLOW_PATHS = ("/v1/realtime/calls", "/api/realtime/handshake")  # what waits for the upstream, and is no hot view
+SLOW_PATHS = ("/v1/realtime/calls", "/api/realtime/handshake")  # they wait for the upstream when they go Django's way
 application = ProtocolTypeRouter(
     {
         "http": BodyLimit(DirectMount(Bulkhead(django_application, slow_paths=SLOW_PATHS), HOT_VIEWS)),
