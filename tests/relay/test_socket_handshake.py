@@ -5,6 +5,7 @@ from aiohttp import web
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.test import AsyncClient
+from openai import AsyncOpenAI
 from pytest_django import Settings
 
 from agents.models import Agent
@@ -305,6 +306,23 @@ async def test_the_owner_s_program_joins_a_call(
 
     assert socket_upstream.handshakes[0]["query"] == {"call_id": "rtc_1"}
     assert await recorded() == ["call.joined"]
+
+
+async def test_the_openai_package_joins_a_call(
+    relay: Relay, alice: User, assistant: Agent, socket_upstream: SocketUpstream
+) -> None:
+    await live_call(alice)
+    value, _ = await key_of(alice, "control")
+    socket_url = f"ws://{relay.address}/v1"
+    client = AsyncOpenAI(api_key=value, base_url=f"http://{relay.address}/v1", websocket_base_url=socket_url)
+    async with client, client.realtime.connect(call_id="rtc_1") as connection:
+        created = await connection.recv()
+        await connection.response.create()
+        done = await connection.recv()
+
+    assert (created.type, done.type) == ("session.created", "response.done")
+    assert socket_upstream.handshakes[0]["query"] == {"call_id": "rtc_1"}
+    assert socket_upstream.kinds() == ["response.create"]  # the call's session is not ours to set
 
 
 async def test_leaving_a_sideband_leaves_the_call_alone(
