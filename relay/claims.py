@@ -1,6 +1,6 @@
 """Who may use which client secret for a call, and whether there is room for one. Within the caller's transaction."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.contrib.auth.models import User
 from django.db.models import Count
@@ -14,11 +14,16 @@ from tokens import lookups
 from tokens.models import Issuance
 from tokens.policy import Allowance
 from tokens.requester import Requester
-from voiceagent.prepared_query import PreparedQuery
+from voiceagent.prepared_query import PreparedQuery, PreparedUpdate
 
 OPEN_STATES = (Call.State.REQUESTED.value, Call.State.LIVE.value)
 _locked_users = PreparedQuery(
     lambda user_id: User.objects.select_for_update().filter(pk=user_id).values_list("pk"), user_id=-1
+)
+_claims = PreparedUpdate(
+    lambda digest, now: (Issuance.objects.usable(secret_digest=digest, now=now), {"first_used_at": now}),
+    digest="?",
+    now=datetime(2001, 2, 3, tzinfo=UTC),
 )
 _open_calls = PreparedQuery(
     lambda user_id: (
@@ -73,7 +78,7 @@ def _is_still_granted(issuance: Issuance, mark: int | None, now: datetime) -> bo
 
 def use_secret(issuance: Issuance, now: datetime) -> None:
     """Use up a secret. Raises ClientSecretUsed and EphemeralKeyExpired."""
-    if not Issuance.objects.claim(secret_digest=issuance.secret_digest or "", now=now):
+    if not _claims.run(digest=issuance.secret_digest, now=now):
         issuance.refresh_from_db(fields=["first_used_at"])  # somebody with the same secret was quicker
         raise exceptions.ClientSecretUsed() if issuance.first_used_at else exceptions.EphemeralKeyExpired()
 

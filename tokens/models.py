@@ -266,16 +266,15 @@ class IssuanceQuerySet(models.QuerySet["Issuance"]):
         """Return intents that were written before a moment and never got an outcome: a process died between."""
         return self.filter(status=Issuance.Status.REQUESTED, requested_at__lt=before)
 
-    def claim(self, *, secret_digest: str, now: datetime) -> bool:
-        """Mark the secret as used by one conditional UPDATE; False when it is unknown, over, revoked or used."""
-        usable = self.filter(
+    def usable(self, *, secret_digest: str, now: datetime) -> "IssuanceQuerySet":
+        """Return the secret unless it is unknown, over, revoked or used."""
+        return self.filter(
             secret_digest=secret_digest,
             status=Issuance.Status.ISSUED,
             first_used_at=None,
             revoked_at=None,
             expires_at__gt=now,
         )
-        return usable.update(first_used_at=now) == 1
 
 
 class Issuance(models.Model):

@@ -1,10 +1,12 @@
 """Queries that the ORM writes once and that run many times: on the hot routes building them costs more than running."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, cast
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.sql import UpdateQuery
 from django.db.models.sql.compiler import SQLCompiler
 
 from audit.statements import rows_of
@@ -72,6 +74,48 @@ class PreparedQuery:
             (name for name, sample in self._samples.items() if type(sample) is type(constant) and sample == constant),
             None,
         )
+
+
+class PreparedUpdate:
+    """An UPDATE of the ORM's, compiled at its first run, that takes other parameters at each run.
+
+    build: returns the queryset for the samples, and what is set; samples as for `PreparedQuery`.
+    """
+
+    def __init__(self, build: Callable[..., "tuple[models.QuerySet[Any], dict[str, Any]]"], **samples: Any) -> None:
+        self._build = build
+        self._samples = samples
+        self._compiled: dict[str, tuple[str, list[str | None], tuple[Any, ...]]] = {}
+
+    def run(self, **parameters: Any) -> int:
+        """Run the update; returns how many rows it changed. Raises DatabaseError."""
+        connection = connections[DEFAULT_DB_ALIAS]
+        sql, names, constants = self._compiled.get(connection.vendor) or self._compile(connection)
+        values = [
+            constant if name is None else _adapted(parameters[name], connection)
+            for name, constant in zip(names, constants, strict=True)
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            changed: int = cursor.rowcount
+        return changed
+
+    def _compile(self, connection: BaseDatabaseWrapper) -> tuple[str, list[str | None], tuple[Any, ...]]:
+        rows, changes = self._build(**self._samples)
+        query = cast("UpdateQuery", rows.query.chain(UpdateQuery))
+        query.add_update_values(changes)
+        sql, constants = query.get_compiler(connection=connection).as_sql()
+        adapted = {name: _adapted(sample, connection) for name, sample in self._samples.items()}
+        names = [next((name for name, each in adapted.items() if each == constant), None) for constant in constants]
+        if {name for name in names if name} != self._samples.keys():
+            raise TypeError("Not every sample is found among the update's parameters.")
+        self._compiled[connection.vendor] = sql, names, tuple(constants)
+        return self._compiled[connection.vendor]
+
+
+def _adapted(value: Any, connection: BaseDatabaseWrapper) -> Any:
+    """Return a value as the statement takes it: some databases have times as texts."""
+    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
 
 
 def _convert(row: tuple[Any, ...], converters: Any, connection: BaseDatabaseWrapper) -> tuple[Any, ...]:
