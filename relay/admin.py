@@ -1,6 +1,7 @@
 """Calls in the admin: to read, and to end. Each way to filter or search has an index of `Call`."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -12,8 +13,10 @@ from django.utils.html import format_html_join
 from agents.list_filters import AgentFilter, DaysFilter, UserFilter
 from audit.actions import Action
 from audit.services import record_event
+from relay.control import command_call
+from relay.exceptions import RelayError
 from relay.history import ordered_transcript
-from relay.models import Call, CallQuerySet
+from relay.models import Call, CallCommand, CallQuerySet
 from relay.services import end_call
 from usage.models import UsageRecord
 from usage.money import dollars
@@ -78,7 +81,7 @@ class CallAdmin(EvidenceAdmin):
     ordering = ["-requested_at"]
     search_fields = ["upstream_id"]
     search_help_text = "A call id or a request id as a whole, or the start of a user's name."
-    actions = ["hang_up"]
+    actions = ["hang_up", "mute", "unmute"]
 
     @admin.display(description="Requested")
     def when(self, call: Call) -> str:
@@ -162,3 +165,26 @@ class CallAdmin(EvidenceAdmin):
             end_call(call, reason=Call.EndReason.ADMINISTRATOR, actor=f"user:{request.user.pk}") for call in calls
         )
         self.message_user(request, f"{ended} calls ended.", messages.SUCCESS)
+
+    @admin.action(description="Mute the assistant of the selected live calls", permissions=["hang_up"])
+    def mute(self, request: HttpRequest, queryset: CallQuerySet) -> None:
+        self._command(request, queryset, CallCommand.Kind.MUTE)
+
+    @admin.action(description="Let the assistant of the selected live calls speak", permissions=["hang_up"])
+    def unmute(self, request: HttpRequest, queryset: CallQuerySet) -> None:
+        self._command(request, queryset, CallCommand.Kind.UNMUTE)
+
+    def _command(self, request: HttpRequest, calls: CallQuerySet, kind: CallCommand.Kind) -> None:
+        done = 0
+        for call in calls.filter(state=Call.State.LIVE):
+            with suppress(RelayError):  # over by now, or out of reach: the message tells how many were not
+                command_call(
+                    call,
+                    kind=kind,
+                    text="",
+                    actor=f"user:{request.user.pk}",
+                    request_id=request.request_id,  # type: ignore[attr-defined]  # set by the outermost middleware
+                    person=person_of(request, request.user),
+                )
+                done += 1
+        self.message_user(request, f"{done} of {len(calls)} calls were told.", messages.SUCCESS)

@@ -122,6 +122,21 @@ def test_an_agent_that_is_not_offered_is_refused(client: Client, ada: User, call
     assert want(client, "agent", "nobody").json()["code"] == "unknown_agent"
 
 
+def test_an_administrator_mutes_selected_calls_as_far_as_they_can_be_reached(
+    client: Client, ada: User, alice: User, call: Call
+) -> None:
+    unseen = Call.objects.create(user=alice, upstream_id="rtc_2", request_id="r", state="live", requested_at=START)
+    client.force_login(ada)
+
+    for action in ("mute", "unmute"):
+        chosen = {"action": action, "_selected_action": [call.pk, unseen.pk]}
+        page = client.post("/admin/relay/call/", chosen, follow=True).content.decode()
+        assert "1 of 2 calls were told." in page
+
+    assert list(CallCommand.objects.values_list("call", "kind")) == [(call.pk, "mute"), (call.pk, "unmute")]
+    assert set(AuditEvent.objects.filter(action="call.commanded").values_list("actor", flat=True)) == {f"user:{ada.pk}"}
+
+
 # What the call's keeper does with a wish.
 
 
