@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from realtime_api.errors import CodedError
 from relay import exceptions
 from relay.call_records import refuse
+from relay.constants import DETAIL_CHARS
 from relay.control import MAY_STEER, check_may_command, command_call
 from relay.models import Call, CallCommand
 from relay.multipart_offer import exchange_key, is_multipart
@@ -22,7 +23,7 @@ from tokens.models import Scope
 from tokens.requester import Requester, check_origin, is_allowed_origin, requester_of
 from tokens.rest import OwnView, actor_of, key_of, owner_of, request_id_of
 from voiceagent.errors import allow_methods, error_response
-from voiceagent.person import person_of, printable
+from voiceagent.person import kept, person_of
 
 # What the browser SDK sends along; a page on another allowed origin asks for these first.
 CORS_REQUEST_HEADERS = "authorization, content-type, x-openai-agents-sdk"
@@ -129,7 +130,9 @@ class CallEventsView(OwnCallView):
         if report.is_alive:
             note_seen(call)
         else:
-            end_call(call, reason=report.end_reason, actor=actor_of(request), detail=printable(report.end_detail))
+            end_call(
+                call, reason=report.end_reason, actor=actor_of(request), detail=kept(report.end_detail, DETAIL_CHARS)
+            )
         call.refresh_from_db()
         return Response({"state": call.state, "endReason": call.end_reason or None})
 

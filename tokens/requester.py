@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -11,7 +12,9 @@ from django.http import HttpRequest
 from tokens.exceptions import OriginNotAllowed
 from tokens.models import ApiKey
 from voiceagent.client_ip import client_ip
-from voiceagent.person import printable, user_agent_of
+from voiceagent.person import kept, user_agent_of
+
+ORIGIN_CHARS: Final = 200
 
 
 @dataclass(frozen=True)
@@ -62,14 +65,14 @@ def requester_of(
     api_key: ApiKey | None = None,
     mark: int | None = None,
 ) -> Requester:
-    """Collect the facts of a request. Text from its headers is cut and made printable."""
+    """Collect the facts of a request. Text from its headers is cut, made printable, and freed of keys."""
     return Requester(
         user=user if isinstance(user, User) and user.is_active else None,
         api_key=api_key,
         request_id=request.request_id,  # type: ignore[attr-defined]  # set by the outermost middleware
         ip=client_ip(request),
         user_agent=user_agent_of(request),
-        origin=printable(request.META.get("HTTP_ORIGIN", ""))[:200],
+        origin=kept(request.META.get("HTTP_ORIGIN", ""), ORIGIN_CHARS),
         mark=mark,
     )
 

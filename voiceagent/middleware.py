@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from audit.exceptions import AuditUnavailable
 from realtime_api.errors import CodedError
+from realtime_api.masking import mask_keys
 from tokens.exceptions import LimitsUnavailable
 from voiceagent.error_views import answer
 from voiceagent.errors import BadRequest, error_response
@@ -26,7 +27,8 @@ Handler = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 def identify_request(request: HttpRequest) -> str:
     """Give a request its id, for its answer and every log line, and return it."""
     theirs = request.META.get("HTTP_X_REQUEST_ID", "")
-    request_id = theirs if REQUEST_ID.fullmatch(theirs) else make_request_id()
+    is_sane = REQUEST_ID.fullmatch(theirs) and mask_keys(theirs) == theirs
+    request_id = theirs if is_sane else make_request_id()
     request.request_id = request_id  # type: ignore[attr-defined]  # Django's request has no room of its own
     current_request_id.set(request_id)
     return request_id

@@ -5,6 +5,7 @@ from typing import Final
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.http import HttpRequest
 
+from realtime_api.masking import mask_keys
 from voiceagent.client_ip import client_ip
 
 USER_AGENT_CHARS: Final = 300
@@ -19,7 +20,12 @@ def person_of(
 
 
 def user_agent_of(request: HttpRequest) -> str:
-    return printable(request.META.get("HTTP_USER_AGENT", ""))[:USER_AGENT_CHARS]
+    return kept(request.META.get("HTTP_USER_AGENT", ""), USER_AGENT_CHARS)
+
+
+def kept(raw_text: str, most_chars: int) -> str:
+    """Return the start of a text as it may be stored and shown: printable, and without a key pasted into it."""
+    return mask_keys(printable(raw_text[: 4 * most_chars]))[:most_chars]
 
 
 def printable(raw_text: str) -> str:
