@@ -14,7 +14,7 @@ PASTED = "sk-proj-aaaaBBBB1111ccccDDDD2222"
 @pytest.mark.parametrize("header", ["user-agent", "origin", "x-request-id"])
 def test_a_key_in_a_header_is_not_kept(client: Client, make_key: MakeKey, header: str) -> None:
     sent = {"authorization": f"Bearer {make_key().value}", header: PASTED}
-    response = client.post("/api/client-secret", "", content_type="application/json", headers=sent)
+    response = client.post("/api/client-secret", '{"kind": "relayed"}', content_type="application/json", headers=sent)
 
     row = Issuance.objects.get()
     assert PASTED not in (row.user_agent, row.origin, row.request_id, response["X-Request-ID"])
@@ -24,7 +24,7 @@ def test_a_key_in_a_header_is_not_kept(client: Client, make_key: MakeKey, header
 @pytest.mark.django_db
 def test_what_stands_around_it_is(client: Client, make_key: MakeKey) -> None:
     sent = {"authorization": f"Bearer {make_key().value}", "user-agent": f"tool/1.0 ({PASTED}) " + "x" * 999}
-    client.post("/api/client-secret", "", content_type="application/json", headers=sent)
+    client.post("/api/client-secret", '{"kind": "relayed"}', content_type="application/json", headers=sent)
 
     agent = Issuance.objects.get().user_agent
     assert agent.startswith("tool/1.0 ([removed]) xxx")
