@@ -1,5 +1,6 @@
 """What the person sees when a part is missing or dies, and what is left behind."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,7 +62,9 @@ def test_an_engine_that_dies_during_a_call_and_one_that_is_not_there_are_told(
     assert parts.last_call("state, error_code") == ("failed", "openai_api_unavailable")
 
 
-def test_a_hang_up_by_the_other_side_is_noticed_at_once(open_page: OpenPage, silence: Path, site: Site) -> None:
+def test_a_hang_up_by_a_program_is_noticed_at_once_and_explained(
+    open_page: OpenPage, silence: Path, site: Site
+) -> None:
     voice = open_page(silence)
     start(voice)
     answer = voice.evaluate(
@@ -75,8 +78,41 @@ def test_a_hang_up_by_the_other_side_is_noticed_at_once(open_page: OpenPage, sil
         ],
     )
     assert answer == 200
-    expect_headline(voice, "Connection lost", timeout_ms=3000)
+    expect_headline(voice, "Call ended", timeout_ms=3000)
+    expect_line(voice, re.compile("^It was hung up by one of your programs. It lasted "))
+    expect_held(voice, tracks=0, connections=0, contexts=0)
     assert site.last_call("state, end_reason") == ("ended", "hung_up")
+
+
+def test_a_hang_up_by_an_administrator_is_told_as_such(open_page: OpenPage, silence: Path, site: Site) -> None:
+    voice = open_page(silence)
+    start(voice)
+    admin = voice.context.new_page()
+    admin.goto("/admin/relay/call/?state=live")
+    admin.locator("#result_list .action-select").first.check()
+    admin.locator("select[name=action]").select_option("hang_up")
+    admin.get_by_role("button", name="Go", exact=True).click()
+    expect(admin.get_by_text("1 calls ended.")).to_be_visible()
+    voice.bring_to_front()
+    expect_headline(voice, "An administrator ended this call", timeout_ms=3000)
+    assert site.last_call("end_reason") == ("administrator",)
+
+
+def test_a_limit_of_ten_seconds_ends_a_call_in_time_and_says_so(
+    open_page: OpenPage, silence: Path, tmp_path: Path
+) -> None:
+    limited = start_processes(tmp_path, ("web", "worker", "engine"), CALL_MAX_S="10")
+    voice = open_page(silence, at=limited)
+    start(voice)
+    expect_headline(voice, "Call ended", timeout_ms=20_000)
+    expect_line(voice, re.compile("^The longest time for one call was reached."))
+    ((seconds, reason),) = limited.rows(
+        "SELECT (julianday(ended_at) - julianday(started_at)) * 86400, end_reason FROM relay_call"
+    )
+    assert reason == "time_limit"
+    assert 10 <= float(str(seconds)) <= 12
+    limited.stop()
+    assert "Traceback" not in limited.output()
 
 
 def test_a_data_channel_that_closes_alone_ends_the_call(open_page: OpenPage, silence: Path) -> None:

@@ -79,9 +79,18 @@ test('a report outlives the page and goes to its call', async () => {
   assert.deepEqual([asked[0].url, asked[0].keepalive, asked[0].body], ['/api/calls/rtc_a%2Fb/events', true, '{"type":"ended","reason":"user"}']);
 });
 
+test('a report is answered with why the call has ended, if it has', async () => {
+  for (const [body, reason] of [['{"state":"ended","endReason":"idle"}', 'idle'], ['{"state":"live","endReason":null}', ''], ['no JSON', '']]) {
+    serverSays(200, body);
+    assert.equal(await reportCallEvent(CONFIG, 'rtc_1', { type: 'failed', reason: 'connection_lost' }), reason);
+  }
+  serverSays(404, '{"endReason":"idle"}');
+  assert.equal(await reportCallEvent(CONFIG, 'rtc_1', { type: 'failed', reason: 'connection_lost' }), '');
+});
+
 test('a report that fails is swallowed', async () => {
   globalThis.fetch = async () => {
     throw new TypeError('Failed to fetch');
   };
-  await reportCallEvent(CONFIG, 'rtc_1', { type: 'heartbeat' });
+  assert.equal(await reportCallEvent(CONFIG, 'rtc_1', { type: 'heartbeat' }), '');
 });

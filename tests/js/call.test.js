@@ -48,7 +48,7 @@ function createWorld() {
     },
     report: (callId, report) => {
       world.reports.push([callId, report.type, report.reason]);
-      return report.type === 'ended' ? world.farewell : undefined;
+      return report.type === 'ended' ? world.farewell : world.told;
     },
     now: () => world.nowMs ?? 1000,
   });
@@ -244,8 +244,37 @@ test('stopping a reply over a closed channel is harmless', async () => {
 test('a lost connection fails, is reported and frees the microphone', async () => {
   await openTo(world, 'live');
   world.listeners.onClose();
+  await settle();
   assert.deepEqual([world.call.state, world.call.failure.code, world.call.failure.requestId, world.freed], ['failed', 'connection_lost', 'req_1', 1]);
   assert.deepEqual(world.reports.at(-1), ['rtc_1', 'failed', 'connection_lost']);
+});
+
+test('an end by the server is told with its reason, not as a failure', async () => {
+  await openTo(world, 'live');
+  world.told = Promise.resolve('administrator');
+  world.listeners.onClose();
+  assert.deepEqual([world.call.state, world.freed], ['live', 1]);
+  await settle();
+  assert.deepEqual([world.call.state, world.call.endReason, world.call.failure], ['ended', 'administrator', null]);
+});
+
+test('a server that does not answer leaves it at a lost connection', async () => {
+  await openTo(world, 'live');
+  world.told = new Promise(() => {});
+  world.listeners.onClose();
+  await settle();
+  assert.equal(world.call.state, 'live');
+  mock.timers.tick(FAREWELL_MS);
+  await settle();
+  assert.equal(world.call.state, 'failed');
+});
+
+test('a reason that only a page gives is no explanation', async () => {
+  await openTo(world, 'live');
+  world.told = Promise.resolve('connection_lost');
+  world.listeners.onClose();
+  await settle();
+  assert.equal(world.call.state, 'failed');
 });
 
 test('the longest time reached is an end, not a failure', async () => {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { ADVICE } from '../../static/realtime_ui/js/call_errors.js';
+import { ENDED_BY_SERVER } from '../../static/realtime_ui/js/call_state.js';
 import { describe } from '../../static/realtime_ui/js/presentation.js';
 import { clockTime, createWords } from '../../static/realtime_ui/js/words.js';
 
@@ -38,6 +39,7 @@ const ROWS = [
   [{ state: 'failed', failure: { code: 'webrtc_connection_failed' } }, 'Could not connect', ['Try again', 'Type instead']],
   [{ state: 'failed', failure: { code: 'quota_exceeded', metric: 'seconds_a_month' } }, "You have used this month's allowance", []],
   [{ state: 'ended' }, 'Call ended', ['Start again']],
+  [{ state: 'ended', endReason: 'administrator' }, 'An administrator ended this call', ['Start again']],
   [{ state: 'ended', typing: true }, 'Call ended', ['Start talking', 'Type again']],
 ];
 
@@ -53,6 +55,14 @@ test('no state or failure lacks its words', () => {
   for (const call of calls) {
     const { headline, line, steps, buttons } = shown(call);
     for (const text of [headline, line, ...steps, ...Object.values(buttons)]) assert.doesNotMatch(text, /^[a-z]+_[a-z_0-9]+$/);
+  }
+});
+
+test('each end by the server is explained', () => {
+  for (const endReason of [...ENDED_BY_SERVER, 'session_limit']) {
+    const { headline, line } = shown({ state: 'ended', endReason });
+    assert.doesNotMatch(line, /ended_by/);
+    assert.notDeepEqual([headline, line], [shown({ state: 'ended' }).headline, shown({ state: 'ended' }).line]);
   }
 });
 

@@ -37,10 +37,16 @@ export async function issueClientSecret(config, agent, signal) {
  * @param {ApiConfig} config
  * @param {string} callId
  * @param {CallReport} report
+ * @returns {Promise<string>} why the call has ended by what the server knows; empty while it lasts, or when it cannot be asked
  */
 export async function reportCallEvent(config, callId, report) {
   const url = config.callEventsUrl.replace('{callId}', encodeURIComponent(callId));
-  await post(config, url, report, { keepalive: true }).catch(() => undefined);
+  try {
+    const response = await post(config, url, report, { keepalive: true });
+    return (response.ok && (await response.json()).endReason) || '';
+  } catch {
+    return '';
+  }
 }
 
 /**

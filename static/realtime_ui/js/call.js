@@ -5,7 +5,7 @@
 
 import { Attempt } from './attempt.js';
 import { CallError, failureOf } from './call_errors.js';
-import { BUSY_STATES, nextState } from './call_state.js';
+import { BUSY_STATES, ENDED_BY_SERVER, nextState } from './call_state.js';
 import { canStopReply, livePart, nextActivity, QUIET, REPLY_WAIT_MS } from './live_part.js';
 import { MicrophoneError } from './microphone_errors.js';
 
@@ -224,8 +224,19 @@ export class Call extends EventTarget {
     if (attempt.closedEarly) return;
     if (this.endReason) return this.#end('closed', this.endReason);
     this.#finish('failed', 'connection_lost');
-    this.failure = { code: 'connection_lost', status: 0, message: '', requestId: attempt.requestId, retryAfterS: 0, metric: '' };
     this.#stopClock();
+    this.#noteUnstable(true);
+    void Promise.race([this.#farewell, pause(FAREWELL_MS)]).then((reason) => this.#explain(attempt, reason));
+  }
+
+  /** Whether the server had ended the call, and why, comes with its answer to the report. @param {Attempt} attempt @param {unknown} reason */
+  #explain(attempt, reason) {
+    if (this.#attempt !== attempt || this.state !== 'live') return;
+    if (typeof reason === 'string' && ENDED_BY_SERVER.has(reason)) {
+      this.endReason = reason;
+      return this.#move('closed');
+    }
+    this.failure = { code: 'connection_lost', status: 0, message: '', requestId: attempt.requestId, retryAfterS: 0, metric: '' };
     this.#move('lost');
   }
 

@@ -22,6 +22,21 @@ export const TRANSITIONS = Object.freeze({
 /** @type {ReadonlySet<State>} States in which a call is being made or lasts, so that Start does nothing. */
 export const BUSY_STATES = new Set(/** @type {State[]} */ (['preparing', 'minting', 'connecting', 'live']));
 
+/** @type {ReadonlySet<string>} Reasons of an end that the page can learn only from the server. */
+export const ENDED_BY_SERVER = new Set([
+  'administrator',
+  'time_limit',
+  'idle',
+  'budget',
+  'policy_drift',
+  'session_expired',
+  'access_ended',
+  'hung_up',
+  'replaced',
+  'unmonitored',
+  'upstream_ended',
+]);
+
 /**
  * Return the state that follows; the same state when the event means nothing in it.
  * @param {State} state

@@ -1,6 +1,7 @@
 // @ts-check
 // What the stage says and offers in each state: a pure function of the call. Knows no document.
 
+import { ENDED_BY_SERVER } from './call_state.js';
 import { adviceFor, MESSAGE_MATTERS } from './call_errors.js';
 import { browserKind } from './microphone_errors.js';
 import { clockTime } from './words.js';
@@ -99,9 +100,11 @@ function failed({ failure, typing }, words, { waitS, hasTranscript }) {
 /** After a typed call it is a choice again whether to talk. @param {Pick<Call, 'typing'|'liveSinceMs'|'endedAtMs'|'endReason'>} call @param {Words} words @param {{hasTranscript: boolean}} around */
 function ended(call, words, { hasTranscript }) {
   const time = clockTime(call.endedAtMs - call.liveSinceMs);
-  const line = [call.endReason === 'session_limit' ? words('ended_by_limit') : '', words(hasTranscript ? 'ended_line_kept' : 'ended_line', { time })];
+  const isExplained = call.endReason === 'session_limit' || ENDED_BY_SERVER.has(call.endReason);
+  const isAdministrators = call.endReason === 'administrator';
+  const line = [isExplained && !isAdministrators ? words(`ended_by_${call.endReason}`) : '', words(hasTranscript ? 'ended_line_kept' : 'ended_line', { time })];
   /** @type {View['buttons']} */
   const buttons = call.typing ? { start: words('start'), type: words('type_again') } : { start: words('start_again') };
   if (hasTranscript) buttons.download = words('download');
-  return view(words('ended'), line.filter(Boolean).join(' '), buttons);
+  return view(words(isAdministrators ? 'ended_by_administrator_headline' : 'ended'), line.filter(Boolean).join(' '), buttons);
 }
