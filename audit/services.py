@@ -42,10 +42,11 @@ def record_event(
         facts=facts,
         personal=kept_apart,
     )
-    with transaction.atomic():
+    if kept_apart is None:
+        return AuditEvent.objects.create(**values)
+    with transaction.atomic(savepoint=False):  # what it tells must not happen without it, so nothing is to be saved
         event = AuditEvent.objects.create(**values)
-        if kept_apart:
-            AuditPersonal.objects.create(event_id=event.pk, salt=kept_apart.salt, data=kept_apart.data)
+        AuditPersonal.objects.create(event_id=event.pk, salt=kept_apart.salt, data=kept_apart.data)
     return event
 
 
