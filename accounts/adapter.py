@@ -6,6 +6,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.exceptions import ImmediateHttpResponse
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts import records
@@ -26,6 +27,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the packag
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        return reverse("security")
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_ip(request) or UNKNOWN_ADDRESS

@@ -53,7 +53,8 @@ def login_locked(request: HttpRequest, user: User | None) -> None:
 
 
 def session_ended(user: User, code: str, *, actor: str) -> None:
-    """Record the end of a session. code: signed_out, ended_elsewhere, by_administrator."""
+    """Record the end of a session. code: signed_out, ended_elsewhere, by_administrator,
+    password_changed."""
     record_event(
         Action.SESSION_ENDED, request_id=current_request_id.get(), actor=actor, target=name_of(user), code=code
     )

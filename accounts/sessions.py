@@ -61,3 +61,12 @@ def end(session: UserSession, code: str, *, actor: str) -> None:
     with transaction.atomic():
         records.session_ended(session.user, code, actor=actor)
         session.end()
+
+
+def end_others(request: HttpRequest, user: User, code: str) -> None:
+    """End all of a user's sessions but the one of this request, which may just have got another key."""
+    for session in UserSession.objects.filter(user=user).exclude(session_key=request.session.session_key):
+        if session.exists():
+            end(session, code, actor=records.acting())
+        else:
+            session.delete()

@@ -40,6 +40,7 @@ urlpatterns = [
     path("security/", views.security, name="security"),
     path("security/", views.security, name="mfa_index"),
     path("security/", views.security, name="mfa_list_webauthn"),
+    path("security/password/", views.change_password, name="account_change_password"),
     path("security/app/", totp.activate_totp, name="mfa_activate_totp"),
     path("security/app/remove/", totp.deactivate_totp, name="mfa_deactivate_totp"),
     # In one transaction, so that the passkey and the record of it come together.

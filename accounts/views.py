@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.account import views as account
 from allauth.mfa import app_settings as mfa
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
@@ -40,9 +41,20 @@ def security(request: HttpRequest) -> HttpResponse:
         "must_set_up": lacks_second_factor(user),
         "provider_name": settings.OIDC_NAME if settings.OIDC_SERVER_URL else "",
         "is_linked": SocialAccount.objects.filter(user=user).exists(),
+        "has_password": user.has_usable_password(),
         "sessions": sessions.sessions_of(request, user),
     }
     return render(request, "accounts/security.html", context)
+
+
+@login_required
+@never_cache
+def change_password(request: HttpRequest) -> HttpResponse:
+    """Change one's password; every other session ends. Who has none signs in elsewhere, and changes it there."""
+    if not signed_in(request).has_usable_password():
+        raise Http404
+    response: HttpResponse = account.password_change(request)
+    return response
 
 
 @login_required
@@ -58,8 +70,7 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def end_other_sessions(request: HttpRequest) -> HttpResponse:
     """End all of one's sessions but this one."""
-    for session in UserSession.objects.filter(user=signed_in(request)).exclude(session_key=request.session.session_key):
-        sessions.end(session, "ended_elsewhere", actor=records.acting())
+    sessions.end_others(request, signed_in(request), "ended_elsewhere")
     return redirect("security")
 
 

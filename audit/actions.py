@@ -30,6 +30,7 @@ class Action(models.TextChoices):
     LOGIN_FAILED = "login.failed"
     LOGIN_LOCKED = "login.locked"
     LOGIN_UNLOCKED = "login.unlocked"
+    PASSWORD_CHANGED = "password.changed"
     SESSION_ENDED = "session.ended"
     SECOND_FACTOR_ADDED = "second_factor.added"
     SECOND_FACTOR_REMOVED = "second_factor.removed"
