@@ -51,6 +51,7 @@ def page_config() -> dict[str, str | bool]:
         "clientSecretUrl": reverse("tokens:client_secret"),
         "callsUrl": reverse("relay:calls"),
         "callEventsUrl": reverse("relay:call_events", args=["CALL-ID"]).replace("CALL-ID", "{callId}"),
+        "usageUrl": reverse("tokens:usage"),
         "loginUrl": reverse("account_login"),
         "sdkUrl": static(sdk_bundle.STATIC_PATH) if sdk_bundle.is_built() else "",
         "csrfHeader": "X-CSRFToken",

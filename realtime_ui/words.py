@@ -45,6 +45,15 @@ PAGE_WORDS: dict[str, str | Promise] = {
     "ended_by_replaced": _("A newer call of yours took its place."),
     "ended_by_unmonitored": _("The server could not look after it."),
     "ended_by_upstream_ended": _("The voice service ended it."),
+    # What one has left, once it is little
+    "left_minutes_a_day": _("About {n} minutes left today."),
+    "left_minutes_a_day_one": _("About a minute left today."),
+    "left_minutes_a_day_last": _("Less than a minute left today."),
+    "left_minutes_a_month": _("About {n} minutes left this month."),
+    "left_minutes_a_month_one": _("About a minute left this month."),
+    "left_minutes_a_month_last": _("Less than a minute left this month."),
+    "left_money_a_day": _("{amount} left to spend today."),
+    "left_money_a_month": _("{amount} left to spend this month."),
     # Buttons
     "start": _("Start talking"),
     "start_again": _("Start again"),

@@ -50,6 +50,20 @@ export async function reportCallEvent(config, callId, report) {
 }
 
 /**
+ * Ask what one has left; null when that cannot be told just now, which stops nobody from talking.
+ * @param {string} url
+ * @returns {Promise<Record<string, any>|null>}
+ */
+export async function fetchUsage(url) {
+  try {
+    const response = await fetch(url, { headers: { Accept: 'application/json' }, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
+    return response.ok ? await response.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
  * @param {ApiConfig} config
  * @param {string} url
  * @param {object} body

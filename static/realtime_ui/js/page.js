@@ -3,7 +3,8 @@
 // and `meta[name=csrf-token]`. For everyone who watches from outside: `body[data-state]`, `body[data-live]`
 // (part of a live call), `body[data-call-id]`, `body[data-input-level]`, `body[data-output-level]`.
 
-import { issueClientSecret, reportCallEvent } from './api.js';
+import { leftWords } from './allowance.js';
+import { fetchUsage, issueClientSecret, reportCallEvent } from './api.js';
 import { Call } from './call.js';
 import { BUSY_STATES } from './call_state.js';
 import { Composer } from './composer.js';
@@ -25,7 +26,7 @@ import { clockTime, createWords } from './words.js';
 const TICK_MS = 500;
 const TRANSCRIPT_REDRAW_MS = 30;
 
-/** @type {import('./api.js').ApiConfig & {callsUrl: string, sdkUrl: string, loginUrl: string, debug: boolean}} */
+/** @type {import('./api.js').ApiConfig & {callsUrl: string, usageUrl: string, sdkUrl: string, loginUrl: string, debug: boolean}} */
 const config = { ...json('page-config'), csrfToken: byCss('meta[name=csrf-token]').getAttribute('content') ?? '' };
 const words = createWords(json('page-words'));
 const timer = byCss('[data-part=timer]');
@@ -68,6 +69,7 @@ picker.addEventListener('change', showAgent);
 setInterval(tick, TICK_MS);
 showAgent();
 draw();
+showLeft();
 
 /** @param {import('./presentation.js').Action} action */
 function act(action) {
@@ -107,6 +109,11 @@ function draw() {
   orb.recolour();
   document.title = state === 'live' ? words(part === 'muted' ? 'title_muted' : 'title_live', { agent: agentName() }) : plainTitle;
   if (isNew && state === 'live' && call.typing) composer.focus();
+  if (isNew && (state === 'ended' || state === 'failed')) showLeft();
+}
+
+async function showLeft() {
+  byCss('[data-part=left]').textContent = leftWords(await fetchUsage(config.usageUrl), words);
 }
 
 function showStage() {
