@@ -79,7 +79,10 @@ def fill(model: type[Model], changes: Iterator[dict[str, Any]]) -> None:
     """Write rows as quickly as the database takes them. changes: what differs from the fields' defaults."""
     fields = [field for field in model._meta.concrete_fields if not field.primary_key]
     names = [field.column for field in fields]
-    defaults = {field.column: None if field.null else field.get_default() for field in fields}
+    defaults = {
+        field.column: None if field.null else field.get_db_prep_save(field.get_default(), connection)
+        for field in fields
+    }
     as_stored = connection.ops.adapt_datetimefield_value
 
     def values(change: dict[str, Any]) -> list[Any]:
