@@ -51,11 +51,11 @@ def check_networks(value: object) -> None:
     """Raise ValidationError unless the value is a list of networks such as `192.0.2.0/24`."""
     if not isinstance(value, list):
         raise ValidationError("Give a list of networks.")
-    for network in value:
+    for place, network in enumerate(value, start=1):
         try:
             ipaddress.ip_network(network)
-        except ValueError as exc:
-            raise ValidationError(f"{network!r} is not a network such as 192.0.2.0/24.") from exc
+        except ValueError as exc:  # its text is not repeated: anything may have been pasted there
+            raise ValidationError(f"Number {place} of the list is not a network such as 192.0.2.0/24.") from exc
 
 
 def in_networks(ip: str | None, networks: Iterable[str]) -> bool:
