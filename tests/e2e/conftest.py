@@ -3,6 +3,7 @@
 import time
 import wave
 from collections.abc import Callable, Iterator
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any, cast
 
@@ -178,3 +179,11 @@ def accept(dialog: Dialog) -> None:
 def foreign(request: BrowserRequest, at: Site) -> list[str]:
     inside = request.url.startswith((at.url, "data:", "blob:"))
     return [] if inside else [f"request to {request.url}"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse asynchronous tests beside these: the browser's library keeps an event loop running in their thread."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents and iscoroutinefunction(getattr(item, "function", None)):
+            raise pytest.UsageError(f"{item.nodeid} is asynchronous; it cannot run beside the browser's tests.")

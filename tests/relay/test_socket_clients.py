@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from tests.e2e.site import Site, run_in_shell, start_processes, wait_for
 from voiceagent.sdk_build import find_node
 
+pytestmark = pytest.mark.skipif(
+    "postgres" in os.environ.get("DATABASE_URL", ""), reason="starts a site of its own, on SQLite"
+)
 TIMEOUT_S = 60
 LONG = "Say: " + "The library is open from nine to five. " * 12  # what is long enough to be cut short
 TOOL: dict[str, Any] = {
