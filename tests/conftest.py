@@ -15,11 +15,11 @@ from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.cache import cache
-from django.db import connections
+from django.db import connection, connections
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 from django.test import AsyncClient, Client
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from agents.models import Agent, AgentVersion, Configuration
 from audit import group_commit
@@ -63,6 +63,18 @@ def guards(transactional_db: None) -> Iterator[None]:
     create_guards()
     yield
     drop_guards()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """End what sessions are left: asyncio keeps its threads, and they their connections, until the process ends."""
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid != pg_backend_pid()"
+            )
 
 
 @pytest.fixture(autouse=True)
