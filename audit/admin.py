@@ -23,9 +23,9 @@ from audit.actions import Action
 from audit.models import AuditEvent, AuditPersonal
 from audit.records import commitment_of, mac_of
 from audit.services import record_event
+from voiceagent.acting import acting
 from voiceagent.admin_words import badge, link_to_list, time_of
 from voiceagent.list_filters import DateRangeFilter, LinkedFilter, SelectFilter
-from voiceagent.person import person_of
 from voiceagent.read_only_admin import EvidenceAdmin
 
 MAX_EVENTS: Final = 200  # of one request on one page
@@ -125,13 +125,7 @@ class AuditEventAdmin(EvidenceAdmin):
             raise PermissionDenied
         event = get_object_or_404(AuditEvent, pk=number)
         kept = get_object_or_404(AuditPersonal, event_id=number)
-        record_event(
-            Action.PERSONAL_DATA_VIEWED,
-            request_id=request.request_id,  # type: ignore[attr-defined]  # set by the outermost middleware
-            actor=f"user:{request.user.pk}",
-            target=f"event:{number}",
-            person=person_of(request, request.user),
-        )
+        record_event(Action.PERSONAL_DATA_VIEWED, target=f"event:{number}", **acting(request))
         context = {
             **self.admin_site.each_context(request),
             "title": f"Personal data of event {number}",

@@ -15,6 +15,7 @@ from realtime_ui.forms import ApiKeyForm
 from tokens.exceptions import TooManyKeys
 from tokens.key_services import NewKey, create_api_key, revoke_api_key
 from tokens.models import ApiKey
+from voiceagent.acting import actor_of, request_id_of
 
 FORM_LIFE_S: Final = 86_400  # as long as a page that was left open may be loaded again
 
@@ -57,8 +58,8 @@ def _make(request: HttpRequest, form: ApiKeyForm) -> NewKey:
     try:
         return create_api_key(
             user,
-            request_id=request.request_id,  # type: ignore[attr-defined]  # set by the outermost middleware
-            actor=f"user:{user.pk}",
+            request_id=request_id_of(request),
+            actor=actor_of(request),
             **wish,
         )
     except Exception:
@@ -77,8 +78,8 @@ def revoke_key(request: HttpRequest, pk: int) -> HttpResponse:
     revoke_api_key(
         key,
         now=timezone.now(),
-        request_id=request.request_id,  # type: ignore[attr-defined]  # set by the outermost middleware
-        actor=f"user:{request.user.pk}",
+        request_id=request_id_of(request),
+        actor=actor_of(request),
     )
     return redirect("keys")
 

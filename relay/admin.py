@@ -20,10 +20,10 @@ from relay.models import Call, CallCommand, CallQuerySet
 from relay.services import end_call
 from usage.models import UsageRecord
 from usage.money import dollars
+from voiceagent.acting import acting, actor_of
 from voiceagent.admin_words import badge, link_to, time_of, two_lines
 from voiceagent.list_filters import SelectFilter, ValueFilter
 from voiceagent.name_search import of_user_named
-from voiceagent.person import person_of
 from voiceagent.read_only_admin import EvidenceAdmin
 
 STATE_BADGES: Final[dict[str, str]] = {
@@ -131,13 +131,7 @@ class CallAdmin(EvidenceAdmin):
         """Show a call. Reading what somebody said is on record, like every look at what is theirs."""
         call = self.get_object(request, object_id)
         if call is not None and self.has_view_permission(request, call):
-            record_event(
-                Action.CALL_VIEWED,
-                request_id=request.request_id,  # type: ignore[attr-defined]  # set by the outermost middleware
-                actor=f"user:{request.user.pk}",
-                target=f"call:{call.pk}",
-                person=person_of(request, request.user),
-            )
+            record_event(Action.CALL_VIEWED, target=f"call:{call.pk}", **acting(request))
         return super().change_view(request, object_id, form_url, extra_context)
 
     @admin.display(description="Secret")
@@ -161,9 +155,7 @@ class CallAdmin(EvidenceAdmin):
     @admin.action(description="Hang up the selected live calls", permissions=["hang_up"])
     def hang_up(self, request: HttpRequest, queryset: CallQuerySet) -> None:
         calls = queryset.filter(state=Call.State.LIVE)
-        ended = sum(
-            end_call(call, reason=Call.EndReason.ADMINISTRATOR, actor=f"user:{request.user.pk}") for call in calls
-        )
+        ended = sum(end_call(call, reason=Call.EndReason.ADMINISTRATOR, actor=actor_of(request)) for call in calls)
         self.message_user(request, f"{ended} calls ended.", messages.SUCCESS)
 
     @admin.action(description="Mute the assistant of the selected live calls", permissions=["hang_up"])
@@ -178,13 +170,6 @@ class CallAdmin(EvidenceAdmin):
         done = 0
         for call in calls.filter(state=Call.State.LIVE):
             with suppress(RelayError):  # over by now, or out of reach: the message tells how many were not
-                command_call(
-                    call,
-                    kind=kind,
-                    text="",
-                    actor=f"user:{request.user.pk}",
-                    request_id=request.request_id,  # type: ignore[attr-defined]  # set by the outermost middleware
-                    person=person_of(request, request.user),
-                )
+                command_call(call, kind=kind, text="", **acting(request))
                 done += 1
         self.message_user(request, f"{done} of {len(calls)} calls were told.", messages.SUCCESS)

@@ -19,8 +19,8 @@ from tokens.export import csv_rows, jsonl_rows
 from tokens.key_services import revoke_api_key, switch_api_key
 from tokens.models import ApiKey, Issuance, Policy
 from tokens.services import revoke_issuance
+from voiceagent.acting import acting, actor_of, request_id_of
 from voiceagent.admin_words import badge, link_to, time_of, two_lines
-from voiceagent.person import person_of
 from voiceagent.read_only_admin import EvidenceAdmin, ReadOnlyAdmin
 from voiceagent.recorded_admin import RecordedAdmin
 
@@ -37,15 +37,6 @@ STATUS_BADGES: Final[dict[str, str]] = {
     Issuance.Status.FAILED: "bad",
     Issuance.Status.UNKNOWN: "warn",
 }
-
-
-def actor_of(request: HttpRequest) -> str:
-    return f"user:{request.user.pk}"
-
-
-def request_id_of(request: HttpRequest) -> str:
-    request_id: str = request.request_id  # type: ignore[attr-defined]  # set by the outermost middleware
-    return request_id
 
 
 @admin.register(Issuance)
@@ -212,9 +203,7 @@ class IssuanceAdmin(EvidenceAdmin):
     ) -> StreamingHttpResponse:
         record_event(
             Action.ISSUANCES_EXPORTED,
-            request_id=request_id_of(request),
-            actor=actor_of(request),
-            person=person_of(request, request.user),
+            **acting(request),
             rows=queryset.count(),
             filters=history_list.filters_for_record(request.GET),
         )

@@ -21,6 +21,7 @@ from tokens.policy import allowance_of
 from tokens.requester import requester_of
 from tokens.serializers import ApiKeySerializer, IssuanceSerializer, NewKeySerializer
 from tokens.services import revoke_issuance
+from voiceagent import acting
 from voiceagent.strict_json import UNKNOWN_FIELD
 
 PAGE_SIZE: Final = 50
@@ -65,8 +66,7 @@ def actor_of(request: Request) -> str:
 
 
 def request_id_of(request: Request) -> str:
-    request_id: str = request._request.request_id  # type: ignore[attr-defined]  # set by the outermost middleware
-    return request_id
+    return acting.request_id_of(request._request)
 
 
 def page_of(newest_first: QuerySet[Row], request: Request) -> tuple[list[Row], int | None]:

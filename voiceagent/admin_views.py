@@ -1,6 +1,6 @@
 """Pages of the administration that belong to no single model. `AdminSite.admin_view` lets only staff in."""
 
-from typing import Any, Final
+from typing import Final
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
@@ -21,6 +21,7 @@ from relay.models import Call
 from tokens.models import ApiKey
 from tokens.services import Leak, find_leaked
 from usage.money import dollars
+from voiceagent.acting import acting
 from voiceagent.admin_charts import bars_of
 from voiceagent.admin_words import time_of
 from voiceagent.column_charts import charts_of
@@ -28,7 +29,6 @@ from voiceagent.end_everything import end_everything, live_secrets
 from voiceagent.integrity_page import MAY_SEE as MAY_SEE_RECORD
 from voiceagent.integrity_page import Card, card
 from voiceagent.overview import KEPT_S, PERIODS, overview
-from voiceagent.person import person_of
 
 MAY_SEE_OVERVIEW: Final = ("tokens.view_issuance", "relay.view_call")
 MAY_LOOK_UP: Final = ("tokens.view_issuance", "tokens.view_apikey")
@@ -73,12 +73,6 @@ def _record_card() -> Card:
     return kept
 
 
-def _acts(request: HttpRequest) -> dict[str, Any]:
-    """Return who acts in which request, as events take them."""
-    request_id: str = request.request_id  # type: ignore[attr-defined]  # set by the outermost middleware
-    return {"actor": f"user:{request.user.pk}", "request_id": request_id, "person": person_of(request, request.user)}
-
-
 @require_http_methods(["GET", "POST"])
 @sensitive_post_parameters("value")
 @never_cache
@@ -91,7 +85,7 @@ def whose(request: HttpRequest) -> HttpResponse:
     if value:
         leak = find_leaked(value)
         target = leak.target if leak else ""
-        record_event(Action.SECRET_LOOKED_UP, target=target, found=leak is not None, **_acts(request))
+        record_event(Action.SECRET_LOOKED_UP, target=target, found=leak is not None, **acting(request))
     context = {
         **admin.site.each_context(request),
         "title": "Whose is it?",
@@ -123,7 +117,7 @@ def end_everything_page(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     if request.method == "POST" and users:
         for user in users:
-            ended = end_everything(user, disable="disable" in request.POST, **_acts(request))
+            ended = end_everything(user, disable="disable" in request.POST, **acting(request))
             messages.success(request, f"Ended for {user.get_username()}: {ended}.")
         return HttpResponseRedirect(reverse("admin:auth_user_changelist"))
     context = {

@@ -15,8 +15,8 @@ from audit.actions import Action
 from audit.health import Integrity, State, integrity
 from audit.services import record_event
 from audit.verification import asked_since
+from voiceagent.acting import acting
 from voiceagent.admin_words import time_of
-from voiceagent.person import person_of
 
 MAY_SEE = "audit.view_auditevent"
 WORDS: dict[State, str] = {
@@ -88,9 +88,4 @@ def integrity_page(request: HttpRequest) -> HttpResponse:
 def _ask(request: HttpRequest) -> None:
     """Ask once, however often the button is pressed."""
     if asked_since() is None:
-        record_event(
-            Action.AUDIT_VERIFICATION_ASKED,
-            request_id=request.request_id,  # type: ignore[attr-defined]  # set by the outermost middleware
-            actor=f"user:{request.user.pk}",
-            person=person_of(request, request.user),
-        )
+        record_event(Action.AUDIT_VERIFICATION_ASKED, **acting(request))

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 
 from audit.actions import Action
 from audit.services import record_event
-from voiceagent.person import person_of
+from voiceagent.acting import acting
 
 LONG_CHARS: Final = 300
 
@@ -56,10 +56,8 @@ class RecordedAdmin(admin.ModelAdmin[Any]):
             return
         record_event(
             self.changed,
-            request_id=request.request_id,  # type: ignore[attr-defined]  # set by the outermost middleware
-            actor=f"user:{request.user.pk}",
             target=f"{obj._meta.model_name}:{obj.pk}",
-            person=person_of(request, request.user),
+            **acting(request),
             **{name: json.dumps([_told(before.get(name)), _told(after.get(name))], default=str) for name in names},
         )
 
