@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import TypeAlias
 
 from engine.numbers import NUMBER, parse_number, say_number
-from engine.reply import ReplyPart, ReplyRequest, Sentence, Turn
-from engine.scripted_tools import choose_tool, tell_result
+from engine.reply import ReplyPart, ReplyRequest, Sentence, ToolCall, Turn
+from engine.scripted_tools import insisted_call, tell_result
+from engine.tool_dialogue import next_step
 
 LONGEST_COUNT = 30
 LONGEST_SPELLING = 20
@@ -50,11 +51,11 @@ class ScriptedResponder:
             for sentence in split_sentences(tell_result(last)):
                 yield Sentence(sentence)
             return
-        call = choose_tool(request)
-        if call is not None and not request.cue:
-            yield call
+        step = None if request.cue else insisted_call(request) or next_step(request, self._now())
+        if isinstance(step, ToolCall):
+            yield step
             return
-        for sentence in split_sentences(self.answer(request)):
+        for sentence in split_sentences(step or self.answer(request)):
             yield Sentence(sentence)
 
     def answer(self, request: ReplyRequest) -> str:

@@ -14,10 +14,11 @@ from engine.credentials import Credentials
 from engine.faults import Faults
 from engine.http_errors import HttpError, envelope
 from engine.minted_secrets import DEFAULT_S, LONGEST_S, SHORTEST_S, TooManySecrets
+from engine.moderation import moderate
 from engine.offer import BadOffer
 from engine.protocol_json import Json
 from engine.session.errors import ProtocolError
-from engine.session.fields import any_object, choice, fields, integer, read_fields
+from engine.session.fields import any_object, choice, fields, integer, read_fields, text
 from engine.session.update import default_session, merge_session, read_session
 from engine.socket_routes import SocketRoutes
 from engine.speech import Speech
@@ -62,6 +63,7 @@ class Server:
         app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[answer_in_envelope])
         app.router.add_get("/healthz", self.report_health)
         app.router.add_get("/v1/models", self.list_models)
+        app.router.add_post("/v1/moderations", self.moderate)
         app.router.add_post("/v1/realtime/client_secrets", self.mint_client_secret)
         app.router.add_post(CALLS_PATH, self.create_call)
         app.router.add_options(CALLS_PATH, self.answer_preflight)
@@ -81,6 +83,12 @@ class Server:
         self._credentials.require_api_key(request)
         models = [{"id": name, "object": "model", "created": 0, "owned_by": "local"} for name in MODELS]
         return web.json_response({"object": "list", "data": models})
+
+    async def moderate(self, request: web.Request) -> web.Response:
+        """Say which categories of moderation a text falls under."""
+        self._credentials.require_api_key(request)
+        body = read_fields(await _read_json(request), "", {"model": text(), "input": text()}, ("input",))
+        return web.json_response(moderate(str(body["input"])))
 
     async def mint_client_secret(self, request: web.Request) -> web.Response:
         """Mint a client secret for a session configuration."""

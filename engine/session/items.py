@@ -35,7 +35,7 @@ PARTS_OF_ROLE = {
 }
 ID = text(MAX_NAME_CHARS, 1)
 ITEM_FIELDS = {
-    "id": ID,
+    "id": text(32, 1),
     "object": choice("realtime.item"),
     "type": choice("message", "function_call", "function_call_output"),
     "status": choice("completed", "incomplete", "in_progress"),

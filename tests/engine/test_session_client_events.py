@@ -32,6 +32,11 @@ def error_of(stage: Stage, event_type: str, **fields: object) -> tuple[str, str 
         ("response.create", {"response": {"voice": "x"}}, ("unknown_parameter", "response.voice")),
         ("response.create", {"x": 1}, ("unknown_parameter", "x")),
         ("conversation.item.retrieve", {"item_id": "item_9"}, ("item_not_found", "item_id")),
+        (
+            "conversation.item.create",
+            {"item": {"id": "i" * 33, "type": "function_call_output", "call_id": "call_1", "output": ""}},
+            ("invalid_value", "item.id"),
+        ),
         ("conversation.item.delete", {"item_id": "item_9"}, ("item_not_found", "item_id")),
         (
             "conversation.item.create",
