@@ -46,10 +46,24 @@ OWN_RESPONSE_FIELDS: Final = CLIENTS_RESPONSE_FIELDS | {
     "audio", "instructions", "max_output_tokens", "parallel_tool_calls", "reasoning", "tool_choice", "tools",
 }  # fmt: skip
 ITEM_FIELDS: Final = frozenset(
-    {"arguments", "call_id", "content", "id", "name", "object", "output", "role", "status", "type"}
+    {
+        "approval_request_id",
+        "approve",
+        "arguments",
+        "call_id",
+        "content",
+        "id",
+        "name",
+        "object",
+        "output",
+        "reason",
+        "role",
+        "status",
+        "type",
+    }
 )
 CLIENTS_ITEMS: Final = frozenset({"message", "function_call_output", "item_reference"})
-OWN_ITEMS: Final = CLIENTS_ITEMS | {"function_call"}
+OWN_ITEMS: Final = CLIENTS_ITEMS | {"function_call", "mcp_approval_response"}
 CLIENTS_ROLES: Final = frozenset({"user", "assistant"})
 OWN_ROLES: Final = CLIENTS_ROLES | {"system"}
 
@@ -68,16 +82,21 @@ class RefusedClientEvent(ValueError):
 
 @dataclass(frozen=True)
 class Rights:
-    """What a client may name. own_session: instructions, tools and the like, too. check_voice raises if one is not."""
+    """What a client may name. own_session: instructions, tools and the like, too.
+
+    check_voice, check_tools: raise for what is not; check_tools gets a session's, or a response's, `tools`.
+    """
 
     own_session: bool
     check_voice: Callable[[str], None]
+    check_tools: Callable[[object], None]
 
 
 @dataclass(frozen=True)
 class CheckedEvent:
     """An event as it may be forwarded. left_out: the fields that were the client's wish and are the server's to say."""
 
+    event: dict[str, Any]
     text: str
     left_out: tuple[str, ...] = ()
 
@@ -186,7 +205,7 @@ class _Check:
             self._check_item(self._event.get("item"), "item")
         elif kind == "response.create" and self._event.get("response") is not None:
             self._check_response(self._event["response"])
-        return CheckedEvent(text)
+        return CheckedEvent(self._event, text)
 
     def _session_update(self, text: str) -> CheckedEvent:
         session = self._event.get("session")
@@ -194,8 +213,9 @@ class _Check:
             raise self._refused("missing_required_parameter", 'must be "realtime".', "session.type")
         kept, left_out = self._own_fields(session) if self._rights.own_session else _clients_fields(session)
         if not left_out:
-            return CheckedEvent(text)
-        return CheckedEvent(json.dumps(self._event | {"session": kept}), tuple(left_out))
+            return CheckedEvent(self._event, text)
+        event = self._event | {"session": kept}
+        return CheckedEvent(event, json.dumps(event), tuple(left_out))
 
     def _own_fields(self, session: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         kept = {name: value for name, value in session.items() if name not in NOBODYS_SESSION_FIELDS}
@@ -204,6 +224,7 @@ class _Check:
         except InvalidSession as exc:
             raise RefusedClientEvent("invalid_value", str(exc), param="session", event_id=self._event_id) from exc
         self._check_voice(kept)
+        self._check_tools(kept)
         return kept, sorted(session.keys() - kept.keys())
 
     def _check_response(self, response: Any) -> None:
@@ -215,6 +236,7 @@ class _Check:
         for item in _list(response.get("input")):
             self._check_item(item, "response.input")
         self._check_voice(response)
+        self._check_tools(response)
 
     def _check_item(self, item: Any, path: str) -> None:
         if not isinstance(item, dict):
@@ -235,6 +257,12 @@ class _Check:
             self._rights.check_voice(voice)
         except Exception as exc:
             raise self._refused("event_not_allowed", "is not among your voices.", "audio.output.voice") from exc
+
+    def _check_tools(self, part: dict[str, Any]) -> None:
+        try:
+            self._rights.check_tools(part.get("tools"))
+        except Exception as exc:
+            raise self._refused("event_not_allowed", "names what your policy does not allow.", "tools") from exc
 
     def _refused(self, code: str, message: str, param: str) -> RefusedClientEvent:
         return RefusedClientEvent(code, f"'{param}' {message}", param=param, event_id=self._event_id)

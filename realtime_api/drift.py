@@ -7,7 +7,7 @@ from typing import Any, Final
 # fills in defaults, so only what was granted is compared.
 OWNED: Final = (
     "model", "instructions", "tools", "tool_choice", "output_modalities", "max_output_tokens",
-    "audio.input.transcription", "audio.output.voice",
+    "reasoning", "audio.input.transcription", "audio.output.voice",
 )  # fmt: skip
 # These cannot change in a live session.
 FIXED: Final = frozenset({"model"})

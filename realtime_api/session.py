@@ -1,13 +1,15 @@
 """Shapes of a Realtime session's configuration, as `client_secrets`, `calls` and `session.update` take it."""
 
 import re
-from typing import Any, Final, Literal, NotRequired, TypedDict
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NotRequired, TypedDict, TypeVar
 
 from realtime_api.masking import shown_name
 
 VOICES: Final = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
 PCM_RATE_HZ: Final = 24_000  # the only rate of the protocol's audio/pcm
-
+# The models that think before they speak, and may be told how hard; the others refuse the field.
+REASONING_MODEL: Final = re.compile(r"gpt-realtime-2(\.\d+)?(-|$)")
 
 # Top-level fields of a session that a caller may name at all, if policy lets them. Not among them: `tracing`, which
 # copies conversations to the upstream's dashboard, and `prompt`, whose service ends on 2026-11-30.
@@ -51,6 +53,7 @@ class TurnDetection(TypedDict):
     threshold: NotRequired[float]
     prefix_padding_ms: NotRequired[int]
     silence_duration_ms: NotRequired[int]
+    idle_timeout_ms: NotRequired[int | None]
     eagerness: NotRequired[Literal["low", "medium", "high", "auto"]]
     create_response: bool
     interrupt_response: bool
@@ -69,18 +72,43 @@ class SessionConfig(TypedDict):
     max_output_tokens: int | Literal["inf"]
     truncation: str
     tracing: None
+    reasoning: NotRequired[dict[str, str]]
+
+
+def takes_reasoning(model: str) -> bool:
+    """Tell whether a model takes a reasoning effort; one of a name that is not known here does not."""
+    return REASONING_MODEL.match(model) is not None
 
 
 def build_session_config(
-    *, model: str, instructions: str, voice: str, transcription_model: str, language: str, turn_detection: TurnDetection
+    *,
+    model: str,
+    instructions: str,
+    voice: str,
+    transcription_model: str,
+    language: str,
+    turn_detection: TurnDetection,
+    other_languages: Sequence[str] = (),
+    transcription_prompt: str = "",
+    noise_reduction: str = "near_field",
+    speed: float = 1.0,
+    max_output_tokens: int | None = None,
+    reasoning_effort: str = "",
+    tools: Sequence[dict[str, Any]] = (),
 ) -> SessionConfig:
     """Build the configuration of a voice session.
+
+    noise_reduction: empty for none. max_output_tokens: None for as many as it takes. reasoning_effort: left out for a
+    model that takes none.
 
     Everything that has a default upstream is set here all the same, so that what was granted can be read
     from our own record. `tracing` stays off: it would copy the conversation to the upstream's dashboard.
     """
     pcm = {"type": "audio/pcm", "rate": PCM_RATE_HZ}
-    return {
+    transcription: dict[str, Any] = {"model": transcription_model, "languages": [language, *other_languages]}
+    if transcription_prompt:
+        transcription["prompt"] = transcription_prompt
+    session: SessionConfig = {
         "type": "realtime",
         "model": model,
         "output_modalities": ["audio"],
@@ -88,18 +116,21 @@ def build_session_config(
         "audio": {
             "input": {
                 "format": pcm,
-                "noise_reduction": {"type": "near_field"},
-                "transcription": {"model": transcription_model, "languages": [language]},
+                "noise_reduction": {"type": noise_reduction} if noise_reduction else None,
+                "transcription": transcription,
                 "turn_detection": turn_detection,
             },
-            "output": {"format": pcm, "voice": voice, "speed": 1.0},
+            "output": {"format": pcm, "voice": voice, "speed": speed},
         },
-        "tools": [],
+        "tools": list(tools),
         "tool_choice": "auto",
-        "max_output_tokens": "inf",
+        "max_output_tokens": max_output_tokens or "inf",
         "truncation": "auto",
         "tracing": None,
     }
+    if reasoning_effort and takes_reasoning(model):
+        session["reasoning"] = {"effort": reasoning_effort}
+    return session
 
 
 def check_session(session: object) -> None:
@@ -131,9 +162,12 @@ def _check_name(part: dict[str, Any], field: str, form: re.Pattern[str], path: s
         raise InvalidSession(f"'{path}' must be a name: {form.pattern}")
 
 
-def merge_session(base: SessionConfig, changes: dict[str, Any]) -> SessionConfig:
-    """Return a session with a caller's fields laid over it: objects are merged, all else is replaced."""
-    merged: SessionConfig = _merge(base, changes)
+Session = TypeVar("Session", SessionConfig, dict[str, Any])  # Any: a session as it came
+
+
+def merge_session(base: Session, changes: dict[str, Any]) -> Session:
+    """Return a session with fields laid over it: objects are merged, all else is replaced."""
+    merged: Session = _merge(base, changes)
     return merged
 
 

@@ -28,6 +28,7 @@ from realtime_api.cut_off import CutOff, open_session
 from realtime_api.masking import mask_secrets
 from realtime_api.sdp import check_answer
 from realtime_api.session import SessionConfig
+from realtime_api.timings import OK, observe
 
 logger = logging.getLogger(__name__)
 MAX_ANSWER_BYTES: Final = 262_144
@@ -104,7 +105,7 @@ async def create_client_secret(
     }
     raw_body = json.dumps(body).encode()
     with logged("mint"):
-        status, answer_headers, answer = await _post(
+        status, answer_headers, answer = await post(
             http, upstream, "/realtime/client_secrets", data=raw_body, headers=headers
         )
         if status != HTTPStatus.OK:
@@ -126,7 +127,7 @@ async def create_call_with_secret(
         "Accept-Encoding": "identity",
     }
     with logged("call"):
-        status, answer_headers, body = await _post(
+        status, answer_headers, body = await post(
             http, upstream, "/realtime/calls", data=offer_sdp.encode(), headers=headers
         )
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
@@ -152,7 +153,7 @@ async def create_call(
         "OpenAI-Safety-Identifier": safety_identifier,
     }
     with logged("call"):
-        status, answer_headers, body = await _post(http, upstream, "/realtime/calls", data=form, headers=headers)
+        status, answer_headers, body = await post(http, upstream, "/realtime/calls", data=form, headers=headers)
         if status != HTTPStatus.CREATED:
             raise failure(status, answer_headers, body)
         return _read_created_call(answer_headers, body)
@@ -169,7 +170,7 @@ def _form(boundary: str, **parts: tuple[str, str]) -> bytes:
 
 async def hang_up(http: aiohttp.ClientSession, upstream: Upstream, call_id: str) -> bool:
     """End a call. Returns False when the upstream knew no such call, which is just as well ended."""
-    status, headers, body = await _post(
+    status, headers, body = await post(
         http, upstream, f"/realtime/calls/{call_id}/hangup", data=None, headers=upstream.headers()
     )
     return _read_hang_up(status, headers, body)
@@ -208,10 +209,13 @@ def _sync_error(exc: Exception, cut_off: CutOff) -> errors.UpstreamError:
 
 @contextmanager
 def logged(attempt: str) -> Iterator[None]:
-    """Log why a mint or a call came to nothing: what was said, where to read on, and what to do."""
+    """Count how long a mint or a call took, and log why it came to nothing: what was said, and what to do."""
+    began = time.monotonic()
     try:
         yield
+        observe(attempt, OK, time.monotonic() - began)
     except errors.UpstreamError as exc:
+        observe(attempt, exc.code, time.monotonic() - began)
         logger.warning(
             "%s failed upstream code=%s status=%s text=%a data=%a reference=docs/errors.md#%s action=%a",
             attempt, exc.code, exc.upstream_status, exc.message, exc.upstream_data, exc.code, exc.suggested_action,
@@ -219,7 +223,7 @@ def logged(attempt: str) -> Iterator[None]:
         raise
 
 
-async def _post(
+async def post(
     http: aiohttp.ClientSession,
     upstream: Upstream,
     path: str,

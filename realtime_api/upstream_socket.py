@@ -88,16 +88,21 @@ async def start_session(
 
     Raises UpstreamRefusedRequest when the upstream does not take the session, else UpstreamError subclasses.
     """
-    update = {"type": "session.update", "event_id": f"event_{secrets.token_hex(8)}", "session": session}
     with logged("session"):
         try:
             async with asyncio.timeout(deadline_s):
                 created = await _event(socket, "session.created")
-                await socket.send_str(json.dumps(update))
-                updated = await _event(socket, "session.updated")
+                updated = await update_session(socket, session)
         except (TimeoutError, aiohttp.ClientError) as exc:
             raise async_error(exc) from exc
     return created | {"session": updated["session"]}
+
+
+async def update_session(socket: ClientWebSocketResponse, session: SessionConfig | dict[str, Any]) -> dict[str, Any]:
+    """Set the session of a socket that nobody else reads; returns its `session.updated`. Raises as `start_session`."""
+    update = {"type": "session.update", "event_id": f"event_{secrets.token_hex(8)}", "session": session}
+    await socket.send_str(json.dumps(update))
+    return await _event(socket, "session.updated")
 
 
 async def _event(socket: ClientWebSocketResponse, wanted: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def any_voice(voice: str) -> None:
         raise ValueError(voice)
 
 
-PLAIN, OWN = Rights(own_session=False, check_voice=any_voice), Rights(own_session=True, check_voice=any_voice)
+PLAIN, OWN = (Rights(own_session=own, check_voice=any_voice, check_tools=lambda tools: None) for own in (False, True))
 EVENT = {"type": APPEND, "audio": "UklGRg=="}
 WRITERS = [
     json.dumps(EVENT),
@@ -45,7 +45,7 @@ PIECES = [
 @pytest.mark.parametrize("text", WRITERS)
 def test_audio_is_known_however_a_client_writes_it(text: str) -> None:
     assert is_audio(text)
-    assert check_event(text, PLAIN) == CheckedEvent(text)
+    assert check_event(text, PLAIN) == CheckedEvent(json.loads(text), text)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_no_update_changes_model_tracing_or_prompt(rights: Rights) -> None:
 def test_a_session_of_one_s_own_passes_unchanged() -> None:
     text = '{"type": "session.update", "session": {"type": "realtime", "instructions": "Sing.", "tools": []}}'
 
-    assert check_event(text, OWN) == CheckedEvent(text)
+    assert check_event(text, OWN) == CheckedEvent(json.loads(text), text)
 
 
 @pytest.mark.parametrize(

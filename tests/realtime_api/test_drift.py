@@ -35,6 +35,12 @@ def test_what_the_agent_says_and_costs_is_compared(field: str, value: object) ->
     assert drift_of(GRANTED, live(**{field: value})) == [field]
 
 
+def test_a_model_told_to_reason_harder_has_drifted() -> None:
+    granted = GRANTED | {"reasoning": {"effort": "low"}}
+
+    assert drift_of(granted, live(reasoning={"effort": "xhigh"})) == ["reasoning"]
+
+
 def test_voice_and_transcription_are_compared() -> None:
     session = live()
     session["audio"]["output"]["voice"] = "ash"

@@ -11,6 +11,7 @@ from realtime_api.session import (
     build_session_config,
     check_session,
     merge_session,
+    takes_reasoning,
 )
 
 
@@ -40,6 +41,14 @@ def a_session() -> SessionConfig:
         language="en",
         turn_detection={"type": "server_vad", "create_response": True, "interrupt_response": True},
     )
+
+
+@pytest.mark.parametrize(("model", "reasons"), [
+    ("gpt-realtime-2", True), ("gpt-realtime-2.1", True), ("gpt-realtime-2.1-2026-08-01", True),
+    ("gpt-realtime", False), ("gpt-realtime-mini", False), ("gpt-realtime-20", False), ("", False),
+])  # fmt: skip
+def test_only_some_models_take_a_reasoning_effort(model: str, reasons: bool) -> None:
+    assert takes_reasoning(model) is reasons
 
 
 def test_another_kind_of_turn_detection_or_format_keeps_nothing_of_the_first() -> None:
