@@ -4,13 +4,15 @@ from typing import Any, Final
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.exceptions import ImmediateHttpResponse
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts import records
-from accounts.locks import find_user, lock_error
+from accounts.exceptions import TooManyLogins
+from accounts.locks import find_user, holding_a_try, lock_error
 from voiceagent.client_ip import client_ip
 from voiceagent.error_views import answer
 
@@ -36,6 +38,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the packag
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Leave the counting of passwords to axes: allauth's own would lock a name from everywhere."""
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+        """Look at a password, at no more of one name and address at once than may still be wrong."""
+        with holding_a_try(request, str(credentials.get("username") or "")) as may_try:
+            if not may_try:
+                raise ImmediateHttpResponse(answer(request, TooManyLogins(retry_after_ms=1000), "coded_error.html"))
+            found: AbstractBaseUser | None = super().authenticate(request, **credentials)
+            return found
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         """Record a wrong password, or answer who is locked out. Serves the login and confirming one's password."""

@@ -14,7 +14,7 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
-        from accounts import checks, passwords, records  # noqa: F401  # all register what they hold
+        from accounts import checks, passwords, records, rights  # noqa: F401  # all register what they hold
 
         for label, heading in HEADINGS.items():
             apps.get_app_config(label).verbose_name = heading

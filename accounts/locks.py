@@ -4,6 +4,8 @@ What was typed is never kept: a name that nobody has may be a password in the wr
 """
 
 import ipaddress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ from axes.handlers.database import AxesDatabaseHandler
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.db.models import Max
 from django.http import HttpRequest
 from django.utils import timezone
@@ -21,6 +24,7 @@ from voiceagent.client_ip import client_ip
 
 IPV6_PREFIX: Final = 64  # what one customer gets at least; its addresses can be changed at will
 UNKNOWN_MARK: Final = "?"  # no user name begins with it
+LONGEST_TRY_S: Final = 60  # after which a try whose process died is no longer held
 
 
 class LockHandler(AxesDatabaseHandler):  # type: ignore[misc]  # the package is untyped
@@ -68,11 +72,32 @@ def lock_error(request: HttpRequest, typed_name: str) -> LoginLocked:
     return LoginLocked(retry_after_ms=max(1000, int(left.total_seconds() * 1000)))
 
 
+@contextmanager
+def holding_a_try(request: HttpRequest, typed_name: str) -> Iterator[bool]:
+    """Hold one of the tries that are left while a password is looked at; yields False when all of them are held.
+
+    Axes asks how often somebody failed, and counts only after the password was wrong: of many at once all would pass.
+    A try is held first and given back after it was counted, so that at no time fewer are known than were made.
+    """
+    name, address = counted_name(request, {"username": typed_name}), counted_address(request)
+    counter = f"login-tries:{salted_hmac('accounts.tries', f'{name}|{address}').hexdigest()}"
+    cache.add(counter, 0, LONGEST_TRY_S)
+    held = cache.incr(counter)
+    try:
+        failures = _failures(name, address)
+        # Of a name that is locked axes tells, with the time that is left.
+        yield failures >= settings.AXES_FAILURE_LIMIT or held + failures <= settings.AXES_FAILURE_LIMIT
+    finally:
+        with suppress(ValueError):  # it took longer than any try may
+            cache.decr(counter)
+
+
 def is_locking(attempt: AccessAttempt) -> bool:
     """Tell whether a row of axes keeps somebody out just now. Rows of one pair differ by browser and count together."""
+    return _failures(attempt.username, attempt.ip_address) >= settings.AXES_FAILURE_LIMIT
+
+
+def _failures(name: str, address: str | None) -> int:
     since = timezone.now() - settings.AXES_COOLOFF_TIME
-    alike = AccessAttempt.objects.filter(
-        username=attempt.username, ip_address=attempt.ip_address, attempt_time__gte=since
-    )
-    failures = sum(alike.values_list("failures_since_start", flat=True))
-    return bool(failures >= settings.AXES_FAILURE_LIMIT)
+    alike = AccessAttempt.objects.filter(username=name, ip_address=address, attempt_time__gte=since)
+    return sum(alike.values_list("failures_since_start", flat=True))

@@ -31,3 +31,13 @@ class EventNotSealed(CodedError):
     status = 409
     default_message = "It is recorded, but no signed checkpoint covers it yet; that takes a second or two."
     suggested_action = "Ask again in a moment. If it lasts, an administrator should see whether the worker runs."
+
+
+class UnknownTile(CodedError):
+    """No such tile, not that many hashes of it yet, or events that were pruned."""
+
+    code = "unknown_tile"
+    title = "There is nothing here"
+    status = 404
+    default_message = "The log has no such tile, or not that much of it yet."
+    suggested_action = "Ask for what the newest checkpoint covers."

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from audit.notes import signers
 from audit.sinks import Exported, Sink, SinkFailed
 from audit.stored_tree import stored_tree
 from audit.tree_models import AuditCheckpoint, AuditExport
+from audit.verifier import NotProven, open_note
 
 logger = logging.getLogger(__name__)
 MAX_PAUSE_S: Final = 60
@@ -26,6 +28,7 @@ def deliver(sink: Sink, now: datetime) -> int:
     if not checkpoints:
         return 0
     try:
+        _check_signed(checkpoints)
         told.receipt = sink.deliver(exported(checkpoints, told.size))
     except SinkFailed as exc:
         _put_off(told, exc, now)
@@ -45,6 +48,18 @@ def exported(checkpoints: Sequence[AuditCheckpoint], size: int) -> list[Exported
         exports.append(Exported(checkpoint.note, checkpoint.size, size, proof))
         size = checkpoint.size
     return exports
+
+
+def _check_signed(checkpoints: Sequence[AuditCheckpoint]) -> None:
+    """Raise SinkFailed for a row that this server did not sign: outside it would make a sound record look forged."""
+    keys = [signer.key for signer in signers()]
+    for checkpoint in checkpoints:
+        try:
+            note = open_note(checkpoint.note, keys)
+        except NotProven as exc:
+            raise SinkFailed(f"checkpoint row {checkpoint.pk}: {exc}") from exc
+        if (note.size, note.root.hex()) != (checkpoint.size, checkpoint.root):
+            raise SinkFailed(f"checkpoint row {checkpoint.pk} is not what it signs")
 
 
 def _put_off(told: AuditExport, exc: SinkFailed, now: datetime) -> None:

@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import Context, copy_context
 from dataclasses import dataclass
@@ -26,31 +26,60 @@ from audit.exceptions import AuditUnavailable
 from audit.models import AuditEvent, AuditPersonal
 from audit.records import Fact, Personal, personal, signed_values
 from audit.rows import insert_rows, insert_values, update_rows
+from realtime_api.errors import CodedError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+K = TypeVar("K")
 MAX_GROUP: Final = 64
-DEADLOCK: Final = "40P01"  # PostgreSQL's code
+DEADLOCK: Final = "40P01"  # PostgreSQL's codes
+LOCK_NOT_AVAILABLE: Final = "55P03"
+LOCK_TIMEOUT_MS: Final = 1000  # others of this process wait with the one whose row somebody holds
+STUCK_S: Final = 5.0  # in which nobody waits for that row again
+MOST_STUCK: Final = 4  # rows that somebody holds at the same time; beyond that the database is not to be used
 GATHER_STEP_S: Final = 0.0004
 GATHER_STEPS: Final = 4
 
 
 class Group:
-    """One transaction's writes, collected and written together at its end: locks, rows, events."""
+    """What one request writes in a transaction that others share, written at its end: locks, rows, events."""
 
     def __init__(self) -> None:
+        self.refusal: CodedError | None = None
         self._locking: list[tuple[str, Callable[[], object]]] = []
+        self._when_refused: Callable[[CodedError], None] | None = None
+        self._begin()
+
+    def _begin(self) -> None:
         self.steps_afterwards: list[Callable[[], None]] = []
-        self._inserts: dict[type[models.Model], list[models.Model]] = {}
-        self._updates: dict[tuple[type[models.Model], tuple[str, ...]], list[models.Model]] = {}
-        self._events: list[_Event] = []
+        self.inserts: dict[type[models.Model], list[models.Model]] = {}
+        self.updates: dict[tuple[type[models.Model], tuple[str, ...]], list[models.Model]] = {}
+        self.events: list[Recorded] = []
 
     def lock(self, name: str, step: Callable[[], object]) -> None:
-        """Add a step that locks what has this name, such as `user:7`. A step that raises undoes its own request alone.
+        """Add a step that locks what has this name, such as `user:7`.
 
-        Every group takes its locks in the order of their names, so that no two processes wait for each other.
+        A step that raises a CodedError has written nothing, or has undone it: its own request is left out then, and
+        costs the others nothing. After anything else that it raises the whole transaction begins anew. Every
+        transaction takes its locks in the order of their names, so that no two processes wait for each other.
         """
         self._locking.append((name, step))
+
+    def take_locking(self) -> list[tuple[str, Callable[[], object]]]:
+        """Return the locking steps that were added since it was asked last."""
+        steps, self._locking = self._locking, []
+        return steps
+
+    def when_refused(self, write: Callable[[CodedError], None]) -> None:
+        """Say what is collected in the place of all else when a locking step refuses the request."""
+        self._when_refused = write
+
+    def refuse(self, error: CodedError, *, quietly: bool = False) -> None:
+        """Leave out what was collected; without `quietly` the refusal is written instead."""
+        self._begin()
+        self.refusal = error
+        if self._when_refused is not None and not quietly:
+            self._when_refused(error)
 
     def afterwards(self, step: Callable[[], None]) -> None:
         """Add a step that follows the commit, in the same thread; it must not fail."""
@@ -58,11 +87,11 @@ class Group:
 
     def insert(self, row: models.Model) -> None:
         """Insert a row, which gets its `pk` with the others'. Fields that fill themselves in are not filled."""
-        self._inserts.setdefault(type(row), []).append(row)
+        self.inserts.setdefault(type(row), []).append(row)
 
     def update(self, row: models.Model, fields: tuple[str, ...]) -> None:
         """Write some fields (by their attribute's name) of a saved row."""
-        self._updates.setdefault((type(row), fields), []).append(row)
+        self.updates.setdefault((type(row), fields), []).append(row)
 
     def record(
         self,
@@ -74,35 +103,73 @@ class Group:
         code: str = "",
         person: Mapping[str, Fact] | None = None,
         **facts: Fact,
-    ) -> None:
+    ) -> "Recorded":
         """Append one event to the record, as `record_event` does; its target is `about`, such as `issuance:12`."""
-        self._events.append(_Event(action, about, request_id, actor, code, facts, personal(person or {})))
-
-    def write(self) -> None:
-        """Write what was collected. Raises DatabaseError, and what a locking step raised."""
-        for _, step in sorted(self._locking, key=itemgetter(0)):
-            step()
-        for model, rows in self._inserts.items():
-            insert_rows(model, rows)
-        for (model, fields), rows in self._updates.items():
-            update_rows(model, fields, rows)
-        if self._events:
-            self._write_events()
-
-    def _write_events(self) -> None:
-        now = timezone.now()
-        numbers = insert_values(AuditEvent, [event.values(now) for event in self._events])
-        people = [
-            {"event_id": number, "salt": event.personal.salt, "data": event.personal.data}
-            for number, event in zip(numbers, self._events, strict=True)
-            if event.personal
-        ]
-        if people:
-            insert_values(AuditPersonal, people)
+        event = Recorded(action, about, request_id, actor, code, facts, personal(person or {}))
+        self.events.append(event)
+        return event
 
 
-@dataclass(frozen=True)
-class _Event:
+def _write(groups: Sequence[Group]) -> None:
+    """Write what was collected, alike with alike. Raises DatabaseError, _Stuck, and what a locking step raised."""
+    _take_locks(groups)
+    _take_locks([group for group in groups if group.refusal])  # those of the refusals
+    for model, rows in _together(group.inserts for group in groups).items():
+        insert_rows(model, rows)
+    for (model, fields), rows in _together(group.updates for group in groups).items():
+        update_rows(model, fields, rows)
+    if events := [event for group in groups for event in group.events]:
+        _write_events(events)
+
+
+def _take_locks(groups: Sequence[Group]) -> None:
+    steps = [(name, group, group.refusal, step) for group in groups for name, step in group.take_locking()]
+    for name, group, refused_before, step in sorted(steps, key=itemgetter(0)):
+        if group.refusal is refused_before:
+            _take_lock(name, group, step)
+
+
+def _take_lock(name: str, group: Group, step: Callable[[], object]) -> None:
+    if _stuck_until.get(name, 0) > time.monotonic():
+        return group.refuse(AuditUnavailable(retry_after_ms=int(STUCK_S * 1000)), quietly=True)
+    try:
+        step()
+    except CodedError as exc:
+        group.refuse(exc)
+    except OperationalError as exc:
+        if _sqlstate(exc) != LOCK_NOT_AVAILABLE:
+            raise
+        _stuck_until[name] = time.monotonic() + STUCK_S
+        raise _Stuck from exc
+    return None
+
+
+def _together(parts: Iterable[Mapping[K, list[T]]]) -> dict[K, list[T]]:
+    found: dict[K, list[T]] = {}
+    for part in parts:
+        for name, rows in part.items():
+            found.setdefault(name, []).extend(rows)
+    return found
+
+
+def _write_events(events: Sequence["Recorded"]) -> None:
+    now = timezone.now()
+    numbers = insert_values(AuditEvent, [event.values(now) for event in events])
+    for event, number in zip(events, numbers, strict=True):
+        event.number = number
+    people = [
+        {"event_id": event.number, "salt": event.personal.salt, "data": event.personal.data}
+        for event in events
+        if event.personal
+    ]
+    if people:
+        insert_values(AuditPersonal, people)
+
+
+@dataclass
+class Recorded:
+    """An event of a group. number: by which it can be proved, once it is written."""
+
     action: Action
     about: models.Model
     request_id: str
@@ -110,6 +177,7 @@ class _Event:
     code: str
     facts: dict[str, Fact]
     personal: Personal | None
+    number: int = 0
 
     def values(self, now: datetime) -> dict[str, Any]:
         return signed_values(
@@ -147,7 +215,8 @@ async def commit(work: Work[T]) -> T:
 
     work: reads and decides, and leaves its writes to the group it is given. It must wait for nothing but the
     database and the cache. When a group fails, each of its works runs once more, alone: the first time had no effect.
-    Raises what `work` raised, with nothing written, and AuditUnavailable when the database cannot keep it.
+    Raises what `work` or one of its locking steps raised, with nothing written, and AuditUnavailable when the database
+    cannot keep it or somebody holds what it has to lock.
     """
     loop = asyncio.get_running_loop()
     job = _Job(work, loop.create_future(), loop, copy_context())
@@ -159,10 +228,13 @@ async def commit(work: Work[T]) -> T:
 def commit_now(work: Work[T]) -> T:
     """Do as `commit` in the thread of the caller, alone, for code that is synchronous."""
     try:
-        return _commit([work])[0]  # type: ignore[no-any-return]
-    except (DatabaseError, InterfaceError, _CommitFailed) as exc:
+        ((result, refusal),) = _commit([work])
+    except (DatabaseError, InterfaceError, _CommitFailed, _Stuck) as exc:
         logger.exception("the record could not be written")
         raise AuditUnavailable(retry_after_ms=1000) from exc
+    if refusal is not None:
+        raise refusal
+    return result  # type: ignore[no-any-return]
 
 
 def read_once(name: Hashable, read: Callable[[], T]) -> T:
@@ -202,26 +274,33 @@ class _CommitFailed(Exception):
     """The commit itself failed: it may have been carried out, so it is never repeated."""
 
 
-def _commit(works: Sequence[Work[Any]]) -> list[Any]:
-    """Run works in one transaction. Raises what one of them raised, DatabaseError and _CommitFailed."""
+class _Stuck(Exception):
+    """Somebody holds what a request has to lock. Its name is noted: the next time that request is left out."""
+
+
+def _commit(works: Sequence[Work[Any]]) -> list[tuple[Any, CodedError | None]]:
+    """Run works in one transaction; returns what each returned, and why it was left out if it was.
+
+    Raises what one of them raised, DatabaseError, _Stuck and _CommitFailed.
+    """
     is_committing = False
-    group = Group()
+    groups = [Group() for _ in works]
     try:
         with transaction.atomic(durable=True):
             with _reading_once():
-                results = [work(group) for work in works]
-            group.write()
+                results = [work(group) for work, group in zip(works, groups, strict=True)]
+            _write(groups)
             is_committing = True
     except Exception as exc:
         if is_committing and not isinstance(exc, IntegrityError):  # that one is the database's refusal of a row
             raise _CommitFailed from exc
         raise
-    for step in group.steps_afterwards:
+    for step in [step for group in groups for step in group.steps_afterwards]:
         try:
             step()
         except Exception:  # what is committed must not be carried out again
             logger.exception("a step after the commit failed")
-    return results
+    return [(result, group.refusal) for result, group in zip(results, groups, strict=True)]
 
 
 class _Writer:
@@ -300,33 +379,59 @@ def _carry_out(jobs: list[_Job]) -> None:
     error = _try(jobs)
     if isinstance(error, OperationalError | InterfaceError) and kept is not None and _is_dead(kept):
         error = _try(jobs)  # it died while nobody used it; this is another
-    is_databases = isinstance(error, OperationalError | InterfaceError | _CommitFailed)
-    if is_databases and not _is_deadlock(error):  # the database's fault, and so everybody's
+    for _ in range(MOST_STUCK):  # each round leaves out whoever the last one had to wait for
+        if isinstance(error, _Stuck) and len(jobs) > 1:
+            error = _try(jobs)
+    is_databases = isinstance(error, OperationalError | InterfaceError | _CommitFailed | _Stuck)
+    if is_databases and _sqlstate(error) not in (DEADLOCK, LOCK_NOT_AVAILABLE):  # its own fault, and so everybody's
         logger.error("the record could not be written, for %d requests", len(jobs), exc_info=error)
         for job in jobs:
             job.error = error
     elif error is not None:
         for job in jobs:
-            job.error = _try([job])
-            if isinstance(job.error, IntegrityError):  # somebody was quicker; now the work sees it and says so
-                job.error = _try([job])
-            if isinstance(job.error, DatabaseError):
-                logger.error("the record could not be written", exc_info=job.error)
+            error = _try([job])
+            if isinstance(error, IntegrityError):  # somebody was quicker; now the work sees it and says so
+                error = _try([job])
+            if isinstance(error, DatabaseError):
+                logger.error("the record could not be written", exc_info=error)
+            job.error = error or job.error
 
 
 def _try(jobs: list[_Job]) -> BaseException | None:
+    """Commit jobs together, and note for each its result, or why it was left out; returns why none was committed."""
     try:
-        results = _commit([job.run for job in jobs])
+        _limit_waiting()
+        outcomes = _commit([job.run for job in jobs])
     except BaseException as exc:
         return exc
-    for job, result in zip(jobs, results, strict=True):
-        job.result = result
+    for job, (result, refusal) in zip(jobs, outcomes, strict=True):
+        job.result, job.error = result, refusal
     return None
 
 
-def _is_deadlock(error: BaseException | None) -> bool:
-    """Tell whether PostgreSQL undid a group because another process' waited for it; alone its works get through."""
-    return getattr(error.__cause__ if error else None, "sqlstate", None) == DEADLOCK
+def _limit_waiting() -> None:
+    """Have this thread's connection wait for no lock as long as others may: all requests of the process wait with it.
+
+    PostgreSQL takes it for the session; SQLite has but one lock, for which everybody waits.
+    """
+    connection.ensure_connection()
+    if connection.vendor == "postgresql" and _limited.connection is not connection.connection:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
+        _limited.connection = connection.connection
+
+
+class _Limited(threading.local):
+    connection: object = None
+
+
+_limited = _Limited()
+_stuck_until: dict[str, float] = {}
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    """Return PostgreSQL's code of an error. After a deadlock, or for want of a lock, works get through alone."""
+    return getattr(error.__cause__ if error else None, "sqlstate", None)
 
 
 def _is_dead(kept: object) -> bool:
@@ -354,7 +459,7 @@ def _resolve(jobs: Sequence[_Job]) -> None:
             continue
         if job.error is None:
             job.future.set_result(job.result)
-        elif isinstance(job.error, DatabaseError | InterfaceError | _CommitFailed):
+        elif isinstance(job.error, DatabaseError | InterfaceError | _CommitFailed | _Stuck):
             job.future.set_exception(AuditUnavailable(retry_after_ms=1000))
         elif isinstance(job.error, StopIteration):  # no future takes this one, and the others wait for their turn
             job.future.set_exception(RuntimeError("StopIteration"))

@@ -29,7 +29,7 @@ class AuditLoop:
         self._stop = threading.Event()
         self._sealed = threading.Condition()
         self._sealer = Sealer()
-        self._is_leader = False
+        self._is_leader = self._may_export = False
         self._threads = [self._thread("audit-seal", self._seal, SEAL_INTERVAL_S)]
         for sink in configured_sinks():
             self._threads.append(self._thread(f"audit-export-{sink.name[:20]}", partial(self._export, sink), 0))
@@ -67,19 +67,25 @@ class AuditLoop:
 
     def _seal(self) -> None:
         try:
-            self._sealer.seal()
-        except SealingHalted as halt:
-            report_halt(halt)
-        except Superseded:
-            self._sealer.forget()
-        self._is_leader = self._sealer.lock.is_held
-        self._sealer.beat(timezone.now())
+            for step in (self._sealer.seal, partial(self._sealer.beat, timezone.now())):
+                try:
+                    step()
+                except SealingHalted as halt:
+                    report_halt(halt)
+                except Superseded:
+                    self._sealer.forget()
+        finally:
+            self._is_leader, self._may_export = self._sealer.lock.is_held, self._sealer.is_ready
         with self._sealed:
             self._sealed.notify_all()
 
     def _export(self, sink: Sink) -> None:
-        """Tell a place what is new, then wait until something was sealed."""
-        is_more = self._is_leader and deliver(sink, timezone.now()) > 0
+        """Tell a place what is new, then wait until something was sealed.
+
+        A database that went back tells nothing: its old checkpoints, behind the newer ones of a file, would look as if
+        these had never been.
+        """
+        is_more = self._may_export and deliver(sink, timezone.now()) > 0
         if not is_more:
             with self._sealed:
                 self._sealed.wait(SEAL_INTERVAL_S)

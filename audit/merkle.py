@@ -152,8 +152,8 @@ class TiledTree:
         return root
 
 
-def tile_path(level: int, number: int, width: int = TILE_WIDTH) -> str:
-    """Return a tile's address by tlog-tiles, such as `tile/0/x001/234.p/17`."""
+def tile_path(level: int | str, number: int, width: int = TILE_WIDTH) -> str:
+    """Return a tile's address by tlog-tiles, such as `tile/0/x001/234.p/17`. level: a number, or `entries`."""
     groups = [f"{number % 1000:03d}"]
     while number := number // 1000:
         groups.insert(0, f"x{number % 1000:03d}")

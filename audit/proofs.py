@@ -3,7 +3,7 @@
 from audit.event_rows import read_rows
 from audit.exceptions import EventNotSealed, UnknownEvent
 from audit.merkle import encode_hashes
-from audit.stored_tree import newest_checkpoint, stored_tree
+from audit.stored_tree import newest_checkpoint, newest_note_of, stored_tree
 from audit.tree_models import AuditCheckpoint
 from audit.verifier import event_leaf
 
@@ -18,11 +18,10 @@ def newest_note(from_size: int | None) -> Proof:
     Raises EventNotSealed where there is none that large yet.
     """
     checkpoint = _checkpoint_of(from_size or 0)
-    latest = AuditCheckpoint.objects.filter(size=checkpoint.size).order_by("-pk").first() or checkpoint
     return {
         "size": checkpoint.size,
         "root": checkpoint.root,
-        "checkpoint": latest.note,
+        "checkpoint": newest_note_of(checkpoint),
         "consistency": None if from_size is None else _consistency(checkpoint, from_size),
     }
 

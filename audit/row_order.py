@@ -41,6 +41,11 @@ class RowOrder:
         self._nonces.add(nonce)
         return CLOCK if time < previous and _moment(previous) - _moment(time) > CLOCK_STEP else ""
 
+    def go_on_from(self, row: EventRow) -> None:
+        """Compare what follows with this event's time, since the clock of those before it was wrong."""
+        self.newest = self._previous = row.time
+        self._nonces.add(row.nonce)
+
     def _turn(self, time: str) -> None:
         self._turn_at = (_moment(time) + WINDOW).isoformat(timespec="microseconds") + "Z"
         self._older_nonces, self._nonces = self._nonces, set()

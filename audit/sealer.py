@@ -3,7 +3,7 @@
 import json
 import logging
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.conf import settings
@@ -16,7 +16,7 @@ from audit.horizon import Horizon
 from audit.merkle import GrowingTree
 from audit.models import AuditEvent
 from audit.notes import Signer, signed_checkpoint, signers
-from audit.row_order import CLOCK, WINDOW, RowOrder
+from audit.row_order import BACKDATED, CLOCK, WINDOW, RowOrder
 from audit.seal_lock import SealLock
 from audit.services import record_event
 from audit.sinks import newest_anchors
@@ -67,8 +67,14 @@ class Sealer:
         self._horizon = Horizon()
         self._tree: GrowingTree | None = None
         self._newest: AuditCheckpoint | None = None
+        self._signed_at = datetime.min.replace(tzinfo=UTC)
         self._order = RowOrder()
         self._macs = MacCheck()
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether this process holds the lock, and the database still holds what was sealed last."""
+        return self.lock.is_held and self._tree is not None
 
     def seal(self) -> int:
         """Seal every event that may be sealed, and return how many; 0 when another process holds the lock.
@@ -90,14 +96,22 @@ class Sealer:
         return tree.size - start
 
     def beat(self, now: datetime) -> None:
-        """Sign the newest checkpoint again when none was made for a minute."""
-        newest = AuditCheckpoint.objects.order_by("-id").first()
-        if self.lock.is_held and newest is not None and now - newest.made_at >= HEARTBEAT:
-            note = signed_checkpoint(signers()[:1], newest.size, bytes.fromhex(newest.root), int(now.timestamp()))
-            AuditCheckpoint.objects.create(
-                size=newest.size, root=newest.root, note=note, made_at=now, gaps=newest.gaps,
-                signing_key=signers()[0].number,
-            )  # fmt: skip
+        """Sign the newest checkpoint again when nothing was signed for a minute.
+
+        What is signed comes from memory: a row that somebody put into the table must not get a signature.
+        Raises SealingHalted, Superseded and DatabaseError.
+        """
+        newest = self._newest
+        if newest is None or not self.is_ready or abs(now - self._signed_at) < HEARTBEAT:  # the clock may go back
+            return
+        _compare(newest, newest_checkpoint())
+        _check_repetition(newest)
+        note = signed_checkpoint(signers()[:1], newest.size, bytes.fromhex(newest.root), int(now.timestamp()))
+        AuditCheckpoint.objects.create(
+            size=newest.size, root=newest.root, note=note, made_at=now, gaps=newest.gaps,
+            signing_key=signers()[0].number,
+        )  # fmt: skip
+        self._signed_at = now
 
     def forget(self) -> None:
         """Drop what is in memory: the next round reads it anew."""
@@ -108,9 +122,11 @@ class Sealer:
         newest, tree = newest_checkpoint(), growing_tree()
         _compare(newest, newest_checkpoint())  # else the tree may be newer
         _check_stored(newest, tree)
+        _check_repetition(newest)
         _check_anchors(newest)
         self._order, self._macs = _order_before(tree.size), MacCheck()
         self._newest, self._tree = newest, tree
+        self._signed_at = newest.made_at if newest else self._signed_at
         if newest is not None and newest.signing_key != signers()[0].number:
             _record_rotation(newest)
         return tree
@@ -143,8 +159,8 @@ class Sealer:
         problem = self._order.check(row) if self._macs.is_genuine(row) else BAD_MAC
         if problem == CLOCK:
             batch.findings.append((row.id, CLOCK))
-        elif problem and not is_accepted(row.id):
-            return SealingHalted(problem, row.id, f"Event {row.id} was not written by this server ({problem}).")
+        elif problem and not is_forgiven(row, problem, self._order):
+            return SealingHalted(problem, row.id, f"Event {row.id} is not as this server would write it ({problem}).")
         elif problem:
             batch.findings.append((row.id, problem))
         batch.leaves.append(event_leaf(row.id, row.mac, row.record))
@@ -171,13 +187,26 @@ class Sealer:
                 findings=json.dumps(batch.findings[:MAX_FINDINGS]) if batch.findings else "",
                 made_at=now,
             )
-        self._tree = tree
+        self._tree, self._signed_at = tree, now
 
 
 def is_accepted(event: int) -> bool:
     """Tell whether an administrator has recorded that an event is to be sealed as it is."""
-    accepting = AuditEvent.objects.filter(target=f"event:{event}", action=Action.AUDIT_FINDING_ACCEPTED)
-    return any(is_genuine(row) for found in accepting for row in read_rows(found.pk - 1, found.pk, 1))
+    return _acceptance_of(event) is not None
+
+
+def is_forgiven(row: EventRow, problem: str, order: RowOrder) -> bool:
+    """Tell the same of an event with a problem; where its clock is the right one, `order` goes on from its time."""
+    accepted = _acceptance_of(row.id)
+    if accepted is not None and problem == BACKDATED and accepted.facts.get("clock"):
+        order.go_on_from(row)
+    return accepted is not None
+
+
+def _acceptance_of(event: int) -> AuditEvent | None:
+    accepting = AuditEvent.objects.filter(target=f"event:{event}", action=Action.AUDIT_FINDING_ACCEPTED).order_by("-pk")
+    genuine = (found for found in accepting if all(map(is_genuine, read_rows(found.pk - 1, found.pk, 1))))
+    return next(genuine, None)
 
 
 def report_halt(halt: SealingHalted) -> None:
@@ -203,6 +232,16 @@ def _check_stored(newest: AuditCheckpoint | None, tree: GrowingTree) -> None:
             raise NotProven("The tree's edge does not lead to the newest checkpoint.")
     except NotProven as exc:
         raise SealingHalted(TREE, 0, f"{exc} Look with: manage.py audit_verify") from exc
+
+
+def _check_repetition(newest: AuditCheckpoint | None) -> None:
+    """Halt when the last checkpoint of all is neither the newest nor its repetition: this server did not write it."""
+    last = AuditCheckpoint.objects.order_by("-id").first()
+    if last is not None and newest is not None and (last.size, last.root) != (newest.size, newest.root):
+        _compare(newest, newest_checkpoint())  # another sealer may have gone on since
+        raise SealingHalted(
+            TREE, 0, f"After the checkpoint of {newest.size} events stands one of {last.size} that was not signed here."
+        )
 
 
 def _check_anchors(newest: AuditCheckpoint | None) -> None:
@@ -250,5 +289,6 @@ def _order_before(size: int) -> RowOrder:
             AuditEvent.objects.filter(pk__lte=size, recorded_at__gte=last.recorded_at - WINDOW).order_by("pk").first()
         )
         for row in event_rows(first.pk - 1 if first else size, size):
-            order.check(row)
+            if order.check(row) == BACKDATED:
+                is_forgiven(row, BACKDATED, order)
     return order

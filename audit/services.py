@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, InterfaceError, transaction
 from django.utils import timezone
 
 from audit.actions import Action
@@ -60,6 +60,6 @@ def durable_record() -> Iterator[None]:
     try:
         with transaction.atomic(durable=True):
             yield
-    except DatabaseError as exc:
+    except (DatabaseError, InterfaceError) as exc:
         logger.exception("the record could not be written")
         raise AuditUnavailable(retry_after_ms=1000) from exc

@@ -12,7 +12,8 @@ from typing import Final, Protocol
 import requests
 from django.conf import settings
 
-from audit.verifier import Note, NotProven
+from audit.notes import signers
+from audit.verifier import Note, NotProven, open_note
 
 CONNECT_TIMEOUT_S: Final = 3
 READ_TIMEOUT_S: Final = 5
@@ -74,13 +75,17 @@ class FileSink:
         return ""
 
     def newest(self) -> Note | None:
-        """Return the last checkpoint that the file holds; a line cut short by a crash is passed over."""
+        """Return the last checkpoint of ours that the file holds.
+
+        Passed over are a line that a crash cut short, and one that we did not sign, which tells nothing.
+        """
         if not self._path.exists():
             return None
+        keys = [signer.key for signer in signers()]
         for line in reversed(_tail(self._path, TAIL_BYTES).split(b"\n")):
             try:
-                return Note.parse(json.loads(line)["note"])
-            except (ValueError, KeyError, TypeError, NotProven):
+                return open_note(json.loads(line)["note"], keys)
+            except (ValueError, KeyError, TypeError, AttributeError, NotProven):
                 continue
         return None
 

@@ -11,6 +11,12 @@ def newest_checkpoint() -> AuditCheckpoint | None:
     return AuditCheckpoint.objects.filter(previous_size__isnull=False).order_by("-size").first()
 
 
+def newest_note_of(checkpoint: AuditCheckpoint) -> str:
+    """Return a checkpoint's note as it was signed last, so that its time shows that somebody is there."""
+    latest = AuditCheckpoint.objects.filter(size=checkpoint.size).order_by("-pk").first() or checkpoint
+    return latest.note
+
+
 def stored_tile(level: int, number: int) -> bytes:
     """Return the hashes of a tile, short ones included. Raises KeyError when there is none.
 

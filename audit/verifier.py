@@ -62,12 +62,21 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def event_leaf(event: int, mac: str, record: str) -> bytes:
     """Return the leaf of an event; it binds the identifier, which the record cannot know."""
-    return leaf_hash(f"{event}\n{mac}\n{record}".encode())
+    return leaf_hash(event_entry(event, mac, record))
 
 
 def gap_leaf(event: int) -> bytes:
     """Return the leaf that stands for an identifier which no event got."""
-    return leaf_hash(f"{event}\ngap\n".encode())
+    return leaf_hash(gap_entry(event))
+
+
+def event_entry(event: int, mac: str, record: str) -> bytes:
+    """Return what the leaf of an event hashes."""
+    return f"{event}\n{mac}\n{record}".encode()
+
+
+def gap_entry(event: int) -> bytes:
+    return f"{event}\ngap\n".encode()
 
 
 def personal_commitment(salt: bytes, data: str) -> str:
@@ -298,10 +307,11 @@ class Report:
     unlinked: int = 0
     beyond: int = 0
     torn: int = 0
+    anchored_to: int = 0
     notes: dict[int, Note] = field(default_factory=dict, repr=False)
 
     def summary(self) -> dict[str, int]:
-        return {name: value for name, value in vars(self).items() if name != "notes"}
+        return {_camel(name): value for name, value in vars(self).items() if name != "notes"}
 
 
 def read_checkpoints(path: Path, keys: Sequence[Key], report: Report) -> dict[int, Note]:
@@ -321,7 +331,7 @@ def read_checkpoints(path: Path, keys: Sequence[Key], report: Report) -> dict[in
             check_consistency(old_size, notes[old_size].root, note.size, note.root, proof)
         else:
             report.unlinked += bool(notes)
-        notes.setdefault(note.size, note)
+        notes[note.size] = note  # of several of one size the last: its time is the newest
     return notes
 
 
@@ -366,14 +376,16 @@ def check_bundle(lines: Iterable[str], keys: Sequence[Key], report: Report) -> N
         if known is not None:
             if known.root != edge.root():
                 raise NotProven(f"Events {proven_to + 1} to {event} are not those that were signed.", proven_to + 1)
-            proven_to = event
+            proven_to = report.anchored_to = event
     for (height, _), node in zip(whole_subtrees(report.last, note.size), _hashes(header["after"]), strict=True):
         edge.push(node, height)
     if edge.root() != note.root or next(source, "").strip():
         raise NotProven(f"Events from {proven_to + 1} on are not those that were signed.", proven_to + 1)
-    kept = report.notes.get(note.size, note)
-    if kept.root != note.root:
-        raise NotProven(f"Fork: two different logs of {note.size} events were signed.", proven_to + 1)
+    kept = report.notes.get(note.size)
+    if kept is not None:
+        if kept.root != note.root:
+            raise NotProven(f"Fork: two different logs of {note.size} events were signed.", proven_to + 1)
+        report.anchored_to = report.last
     report.beyond = sum(1 for size in report.notes if size > report.last and size != note.size)
 
 
@@ -522,7 +534,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NotProven as exc:
         _say(ok=False, firstBadId=exc.event, message=str(exc))
         return BAD
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as exc:
         _say(ok=False, message=f"{type(exc).__name__}: {exc}")
         return UNASKED
 
@@ -563,15 +575,14 @@ def _run_bundle(options: argparse.Namespace) -> int:
         report.notes = read_checkpoints(options.checkpoints, keys, report)
     with options.bundle.open(encoding="utf-8") as lines:
         check_bundle(lines, keys, report)
-    anchored = any(report.first <= size <= report.last or size == report.size for size in report.notes)
-    _say(ok=True, anchored=anchored, **report.summary())
+    _say(ok=True, anchored=report.anchored_to == report.last, **report.summary())
     return FINE
 
 
 def _run_proof(options: argparse.Namespace) -> int:
     receipt = json.loads(options.proof.read_text(encoding="utf-8"))
     note = check_receipt(receipt, [Key.parse(key) for key in options.key])
-    _say(ok=True, event=receipt["event"], size=note.size)
+    _say(ok=True, event=int(receipt["event"]), size=note.size, record=receipt.get("record"))
     return FINE
 
 
@@ -579,23 +590,30 @@ def _run_witness(options: argparse.Namespace) -> int:
     keys = [Key.parse(key) for key in options.key]
     witness = Witness(keys, options.state, _read_signer(options.sign_with), options.out)
     api_key = options.api_key_file.read_text().strip() if options.api_key_file else ""
+    begun_at = int(time.time())
+    signed_at: int | None
     while True:
-        note = None
         try:
             note = look_at_file(witness, options.file) if options.file else look_at_url(witness, options.url, api_key)
-        except (OSError, ValueError) as exc:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:  # whatever the site answers
             if not options.every:
                 raise
             _say(ok=False, message=f"{type(exc).__name__}: {exc}")
-        if note is not None:
-            signed_at = max((at for key in keys if (at := key.time_signed(note))), default=None)
+            signed_at = _signed_at(witness.seen(), keys) or begun_at  # a site that does not answer is silent, too
+        else:
+            signed_at = _signed_at(note, keys)
             _say(ok=True, size=note.size, root=note.root.hex(), signedAt=signed_at)
-            if options.max_silence and (signed_at is None or time.time() - signed_at > options.max_silence):
-                _say(ok=False, message=f"The newest checkpoint is older than {options.max_silence} s.")
-                return SILENT
+        if options.max_silence and (signed_at is None or time.time() - signed_at > options.max_silence):
+            _say(ok=False, message=f"The newest checkpoint is older than {options.max_silence} s.")
+            return SILENT
         if not options.every:
             return FINE
         time.sleep(options.every)
+
+
+def _signed_at(note: Note | None, keys: Sequence[Key]) -> int | None:
+    """Return when a checkpoint was signed (Unix seconds), as far as it says so."""
+    return max((at for key in keys if note is not None and (at := key.time_signed(note))), default=None)
 
 
 def _read_signer(path: Path | None) -> tuple[str, Ed25519PrivateKey] | None:
@@ -612,6 +630,11 @@ def _run_keygen(options: argparse.Namespace) -> int:
         file.write(f"{options.name} {key.private_bytes_raw().hex()}\n")
     _say(ok=True, key=verifier_key(options.name, key.public_key().public_bytes_raw(), COSIGNATURE))
     return FINE
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))
 
 
 def _say(**values: Any) -> None:

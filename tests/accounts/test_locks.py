@@ -1,10 +1,14 @@
 """Five wrong passwords for one name from one address, then a quarter of an hour of none."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from axes.models import AccessAttempt
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -55,6 +59,33 @@ def test_many_addresses_do_not_lock_a_name_for_all(alice: User, client: Client) 
         fail(address=f"203.0.113.{number}")
 
     assert log_in(client, "alice", REMOTE_ADDR=THERE).status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_wrong_passwords_at_once_five_are_looked_at(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    check, together, looked_at = User.check_password, threading.Barrier(20), list[str]()
+
+    def slow_check(self: User, password: str) -> bool:
+        looked_at.append(password)
+        with suppress(threading.BrokenBarrierError):
+            together.wait(1)  # as long as others may come
+        return check(self, password)
+
+    def try_one(number: int) -> int:
+        try:
+            return log_in(Client(), "alice", f"wrong {number}", REMOTE_ADDR=HERE).status_code
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(User, "check_password", slow_check)
+    with ThreadPoolExecutor(20) as pool:
+        statuses = list(pool.map(try_one, range(20)))
+
+    assert len(looked_at) == 5
+    assert sorted(statuses) == [200] * 4 + [429] * 16
+    monkeypatch.undo()
+    assert log_in(Client(), "alice", REMOTE_ADDR=HERE).status_code == 429
+    assert log_in(Client(), "alice", REMOTE_ADDR=THERE).status_code == 302
 
 
 def test_writing_a_name_otherwise_is_the_same_name(alice: User) -> None:

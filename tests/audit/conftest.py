@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -45,18 +45,25 @@ def write_events(count: int, *, user: int = 7) -> list[int]:
     ]  # fmt: skip
 
 
+def roll_back_one() -> None:
+    """Use up a number that no event gets, on PostgreSQL."""
+    with transaction.atomic():
+        write_events(1)
+        transaction.set_rollback(True)
+
+
 def sql(statement: str, *values: str | int) -> None:
     """Change a table as somebody with the database would; the tests' database has no guards."""
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
 
 
-def restart_numbers() -> None:
-    """Begin with 1, as a new database does: emptying the tables between tests leaves the count where it was."""
+def restart_numbers(last: int = 0) -> None:
+    """Go on behind `last`, as a new database does: emptying the tables between tests leaves the count where it was."""
     if connection.vendor == "sqlite":
-        sql("DELETE FROM sqlite_sequence WHERE name = 'audit_auditevent'")
+        sql("UPDATE sqlite_sequence SET seq = %s WHERE name = 'audit_auditevent'", last)
     else:
-        sql("ALTER SEQUENCE audit_auditevent_id_seq RESTART")
+        sql("ALTER SEQUENCE audit_auditevent_id_seq RESTART WITH %s", last + 1)
 
 
 def seal_and_export(sealer: Sealer, count: int = 5) -> list[int]:

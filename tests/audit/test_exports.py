@@ -13,14 +13,17 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
+from audit.event_rows import event_rows
 from audit.exports import deliver
 from audit.loop import AuditLoop
+from audit.merkle import GrowingTree
 from audit.notes import signers
 from audit.sealer import Sealer, SealingHalted
 from audit.sinks import FileSink, StdoutSink, WebhookSink, WitnessSink, configured_sinks, newest_anchors
+from audit.stored_tree import write_tiles
 from audit.tree_models import AuditCheckpoint, AuditExport
-from audit.verifier import Note, Report, check_consistency, read_checkpoints
-from tests.audit.conftest import sql, write_events
+from audit.verifier import Note, Report, check_consistency, event_leaf, read_checkpoints
+from tests.audit.conftest import restart_numbers, sql, write_events
 from tests.audit.processes import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -200,6 +203,61 @@ def test_a_database_older_than_its_export_is_not_sealed(sealer: Sealer, export_f
 
     assert halted.value.code == "anchor"
     assert str(export_file) in str(halted.value)
+
+
+def test_a_database_that_went_back_tells_its_places_nothing(sealer: Sealer, export_file: Path) -> None:
+    seal(sealer)
+    deliver(FileSink(export_file), timezone.now())
+    seal(sealer)
+    deliver(FileSink(export_file), timezone.now())
+    sealer.lock.drop()
+    go_back_to(3)
+    loop = AuditLoop()
+    try:
+        for _ in range(2):
+            loop._seal()
+            loop._export(FileSink(export_file))
+    finally:
+        loop._sealer.lock.drop()
+
+    assert [note.size for _, note in newest_anchors()] == [6]
+    assert not AuditCheckpoint.objects.filter(size__gt=3).exists()
+
+
+def go_back_to(size: int) -> None:
+    """Leave what a copy of the database held when so many events were sealed, a minute and more ago."""
+    sql("DELETE FROM audit_auditcheckpoint WHERE size > %s", size)
+    sql("DELETE FROM audit_auditedge")
+    sql("DELETE FROM audit_auditevent WHERE id > %s", size)
+    tree = GrowingTree()
+    for row in event_rows(0, size):
+        tree.push(event_leaf(row.id, row.mac, row.record))
+    write_tiles([], tree.edge)
+    AuditCheckpoint.objects.update(made_at=timezone.now() - timedelta(minutes=5))
+    AuditExport.objects.update(checkpoint_id=0, size=0)
+    restart_numbers(size)
+
+
+def test_a_checkpoint_that_is_not_ours_leaves_the_record_nowhere(sealer: Sealer, export_file: Path) -> None:
+    seal(sealer)
+    deliver(FileSink(export_file), timezone.now())
+    forged = AuditCheckpoint.objects.get()
+    forged.pk, forged.previous_size, forged.root = None, None, "f" * 64
+    forged.save(force_insert=True)
+
+    deliver(FileSink(export_file), timezone.now())
+
+    assert len(export_file.read_text().splitlines()) == 1
+    assert "is not what it signs" in AuditExport.objects.get().error
+
+
+def test_a_line_that_nobody_signed_tells_nothing(sealer: Sealer, export_file: Path) -> None:
+    seal(sealer)
+    deliver(FileSink(export_file), timezone.now())
+    with export_file.open("a") as file:
+        file.write(export_file.read_text().replace("\\n3\\n", "\\n900\\n") + '{"note": 7}\n')
+
+    assert [note.size for _, note in newest_anchors()] == [3]
 
 
 def test_the_workers_threads_seal_and_export(transactional_db: None, sealer: Sealer, export_file: Path) -> None:

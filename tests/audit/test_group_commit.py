@@ -2,8 +2,11 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
+from functools import partial
 
+import psycopg
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import OperationalError, connection
@@ -14,6 +17,7 @@ from audit.actions import Action
 from audit.exceptions import AuditUnavailable
 from audit.group_commit import Group
 from audit.models import AuditEvent
+from realtime_api.errors import CodedError
 from tests.conftest import close_this_loop_s
 from tokens.models import Issuance, QuotaCounter
 
@@ -28,6 +32,10 @@ async def writer(transactional_db: None) -> AsyncIterator[None]:
 
 def new_row(request_id: str) -> Issuance:
     return Issuance(request_id=request_id, status=Issuance.Status.REQUESTED, requested_at=timezone.now())
+
+
+def void(row: object) -> None:
+    """Take what a step returns where none is expected."""
 
 
 def insert(request_id: str, group: Group) -> Issuance:
@@ -61,16 +69,21 @@ async def test_rows_and_events_of_many_requests_are_written_with_their_ids() -> 
         assert (await Issuance.objects.aget(pk=row.pk)).request_id == row.request_id
 
 
-async def test_many_requests_share_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many works each transaction was tried with."""
     sizes: list[int] = []
     real = group_commit._commit
 
-    def counted(works: list[group_commit.Work[object]]) -> list[object]:
+    def counted(works: list[group_commit.Work[object]]) -> object:
         sizes.append(len(works))
         return real(works)
 
     monkeypatch.setattr(group_commit, "_commit", counted)
+    return sizes
 
+
+async def test_many_requests_share_one_transaction(sizes: list[int]) -> None:
     await commit_together(*(lambda group, n=n: insert(f"request-{n}", group) for n in range(20)))
 
     assert max(sizes) >= 20
@@ -103,6 +116,87 @@ async def test_a_lock_that_refuses_undoes_only_its_own_request() -> None:
     assert isinstance(found[1], ValueError)
     assert not await QuotaCounter.objects.aexists()
     assert [row.request_id async for row in Issuance.objects.all()] == ["first"]
+
+
+async def test_one_that_a_lock_refuses_is_left_out_at_no_cost_for_the_others(sizes: list[int]) -> None:
+    def refused(group: Group) -> None:
+        insert("intent", group)
+        group.when_refused(lambda error: void(insert("refusal", group)))
+
+        def step() -> None:
+            raise CodedError("used up")
+
+        group.lock("user:1", step)
+
+    found = await commit_together(lambda g: insert("first", g), refused, lambda g: insert("last", g))
+
+    assert sum(sizes) == 4  # with the one that held them up each once
+    assert (type(found[1]), str(found[1])) == (CodedError, "used up")
+    assert [row.request_id async for row in Issuance.objects.order_by("pk")] == ["first", "refusal", "last"]
+    assert [event.request_id async for event in AuditEvent.objects.order_by("pk")] == ["first", "refusal", "last"]
+
+
+async def test_a_refusal_may_lock_too_and_what_was_still_to_be_locked_is_not() -> None:
+    taken: list[str] = []
+
+    def refused(group: Group) -> None:
+        group.when_refused(lambda error: group.lock("issuance:1", lambda: taken.append("issuance:1")))
+
+        def step() -> None:
+            raise CodedError
+
+        group.lock("user:1", step)
+        group.lock("user:2", lambda: taken.append("user:2"))
+
+    await commit_together(refused, lambda g: g.lock("user:3", lambda: taken.append("user:3")))
+
+    assert taken == ["user:3", "issuance:1"]
+
+
+@pytest.fixture
+def stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "_stuck_until", {})
+    monkeypatch.setattr(group_commit, "LOCK_TIMEOUT_MS", 300)
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has but one lock")
+@pytest.mark.usefixtures("stuck")
+async def test_a_row_that_somebody_holds_stops_nobody_else() -> None:
+    await QuotaCounter.objects.acreate(subject="user:1", metric="m", period_start=timezone.now())
+
+    def count(name: str, group: Group) -> None:
+        insert(name, group)
+        if name.startswith("held"):
+            counters = QuotaCounter.objects.select_for_update().filter(subject="user:1")
+            group.lock("user:1", lambda: list(counters))
+
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute("SELECT * FROM tokens_quotacounter FOR UPDATE")
+        async with asyncio.timeout(5):
+            works = [partial(count, name) for name in ("first", "held", "last")]
+            found = await commit_together(*works)
+            began = time.monotonic()
+            again = await commit_together(partial(count, "held again"), partial(count, "another"))
+            took_s = time.monotonic() - began
+
+    assert isinstance(found[1], AuditUnavailable)
+    assert isinstance(again[0], AuditUnavailable)
+    assert took_s < 0.3  # nobody waited for that row again
+    written = [row.request_id async for row in Issuance.objects.order_by("pk")]
+    assert written == ["first", "last", "another"]
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has but one lock")
+@pytest.mark.usefixtures("stuck")
+async def test_one_that_comes_alone_to_a_row_that_somebody_holds_is_told_in_time() -> None:
+    await QuotaCounter.objects.acreate(subject="user:1", metric="m", period_start=timezone.now())
+    counters = QuotaCounter.objects.select_for_update()
+
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute("SELECT * FROM tokens_quotacounter FOR UPDATE")
+        async with asyncio.timeout(3):
+            with pytest.raises(AuditUnavailable):
+                await group_commit.commit(lambda group: group.lock("user:1", lambda: list(counters)))
 
 
 async def test_locks_are_taken_in_the_order_of_their_names() -> None:
@@ -293,17 +387,17 @@ async def test_an_error_that_no_future_takes_leaves_nobody_waiting() -> None:
 async def test_a_group_that_met_another_in_a_deadlock_is_carried_out_one_by_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real, sizes = group_commit.Group.write, list[int]()
+    real, sizes = group_commit._write, list[int]()
 
-    def deadlock_once(group: Group) -> None:
+    def deadlock_once(groups: list[Group]) -> None:
         sizes.append(1)
         if len(sizes) == 1:
             with connection.cursor() as cursor:
                 cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$")
-        real(group)
+        real(groups)
 
     await group_commit.commit(lambda group: None)
-    monkeypatch.setattr(group_commit.Group, "write", deadlock_once)
+    monkeypatch.setattr(group_commit, "_write", deadlock_once)
 
     await group_commit.commit(lambda group: insert("kept", group))
 

@@ -1,6 +1,7 @@
 """Pruning and erasing: only what may go, never unseen, and without touching a proof."""
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from django.db import DatabaseError
 from django.utils import timezone
 from pytest_django import Settings
 
+from audit import event_rows, verification
 from audit.actions import Action
+from audit.event_rows import EventRow
 from audit.exports import deliver
 from audit.guards import guards_lifted
 from audit.models import AuditEvent, AuditPersonal
@@ -62,6 +65,30 @@ def test_old_events_go_and_every_later_one_is_still_proved(record: Sealer, tmp_p
     assert checkpoint is not None
     tree, root = stored_tree(checkpoint.size), bytes.fromhex(checkpoint.root)
     check_inclusion(tree.leaf(3), 3, checkpoint.size, tree.inclusion_proof(3), root)
+
+
+def test_pruning_while_the_record_is_verified_is_no_finding(record: Sealer, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = event_rows.row_batches
+
+    def prune_first(after: int, up_to: int) -> Iterator[list[EventRow]]:
+        monkeypatch.undo()
+        call_command("audit_prune", days=2, yes=True)
+        return read(after, up_to)
+
+    monkeypatch.setattr(verification, "row_batches", prune_first)
+
+    report = verify_record()
+
+    assert (report.ok, report.pruned_to, report.message) == (True, 10, "")
+
+
+def test_a_lost_tile_of_what_was_pruned_is_a_finding(record: Sealer) -> None:
+    call_command("audit_prune", days=2, yes=True)
+    sql("DELETE FROM audit_auditedge")
+
+    report = verify_record()
+
+    assert (report.ok, report.first_bad_id) == (False, 1)
 
 
 def test_the_guards_are_back_afterwards(record: Sealer) -> None:

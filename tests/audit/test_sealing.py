@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
@@ -16,8 +17,9 @@ from audit.sealer import BATCH, Sealer, SealingHalted, Superseded, report_halt
 from audit.services import record_event
 from audit.stored_tree import growing_tree, newest_checkpoint, stored_tree
 from audit.tree_models import AuditCheckpoint, AuditEdge
+from audit.verification import verify_record
 from audit.verifier import Note, check_consistency, check_inclusion, event_leaf, open_note
-from tests.audit.conftest import sql, write_events
+from tests.audit.conftest import roll_back_one, sql, write_events
 
 pytestmark = pytest.mark.django_db(transaction=True)
 timezone_now = timezone.now
@@ -104,10 +106,42 @@ def test_the_newest_checkpoint_is_signed_again_each_minute(sealer: Sealer) -> No
     assert key.time_signed(Note.parse(again.note)) == int(later.timestamp())
 
 
-def roll_back_one() -> None:
-    with transaction.atomic():
-        write_events(1)
-        transaction.set_rollback(True)
+def put_repetition(root: str) -> None:
+    """Add the row of a repetition, as whoever may add to the record can."""
+    AuditCheckpoint.objects.create(
+        size=newest().size, root=root, note=newest().note, signing_key=0, gaps=0,
+        made_at=timezone.now() - timedelta(minutes=5),
+    )  # fmt: skip
+
+
+def a_minute_later(sealer: Sealer) -> None:
+    sealer.seal()
+    sealer.beat(timezone.now() + timedelta(seconds=61))
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_a_root_that_was_put_there_gets_no_signature(sealer: Sealer, is_resumed: bool) -> None:
+    write_events(2)
+    sealer.seal()
+    put_repetition("f" * 64)
+    rows = AuditCheckpoint.objects.count()
+    if is_resumed:
+        sealer.forget()
+
+    with pytest.raises(SealingHalted) as halted:
+        a_minute_later(sealer)
+
+    assert halted.value.code == "tree"
+    assert AuditCheckpoint.objects.count() == rows
+
+
+def test_a_clock_that_went_back_silences_nobody(sealer: Sealer) -> None:
+    write_events(2)
+    sealer.seal()
+
+    sealer.beat(timezone.now() - timedelta(hours=1))
+
+    assert AuditCheckpoint.objects.count() == 2
 
 
 def test_a_number_that_no_event_got_is_a_leaf_of_its_own(sealer: Sealer) -> None:
@@ -227,6 +261,42 @@ def test_a_copy_of_an_old_row_halts(sealer: Sealer, monkeypatch: pytest.MonkeyPa
         sealer.seal()
 
     assert halted.value.code == "backdated"
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_after_a_wrong_clock_one_decision_is_enough(
+    sealer: Sealer, monkeypatch: pytest.MonkeyPatch, is_resumed: bool
+) -> None:
+    with monkeypatch.context() as clock:
+        clock.setattr("audit.services.timezone.now", lambda: timezone_now() + timedelta(hours=1))
+        write_events(2)
+    sealer.seal()
+    first, _ = write_events(2)
+    call_command("audit_accept", first, reason="the clock was an hour ahead", clock=True)
+    write_events(1)
+
+    sealer.seal()
+    if is_resumed:
+        sealer.forget()
+    last = write_events(1)
+    sealer.seal()
+
+    assert newest().size == last[0]
+    report = verify_record()
+    assert (report.ok, report.accepted, report.message) == (True, 1, "")
+
+
+def test_a_decision_about_one_event_forgives_no_other(sealer: Sealer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as clock:
+        clock.setattr("audit.services.timezone.now", lambda: timezone_now() + timedelta(hours=1))
+        write_events(1)
+    first, second = write_events(2)
+    call_command("audit_accept", first, reason="somebody copied it")
+
+    with pytest.raises(SealingHalted) as halted:
+        sealer.seal()
+
+    assert (halted.value.code, halted.value.event) == ("backdated", second)
 
 
 def test_a_clock_that_went_back_is_noted(sealer: Sealer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Every way to change the record that we could think of: full verification finds it, and names where it begins."""
 
 import hmac
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pytest_django import Settings
 from audit.actions import Action
 from audit.event_rows import read_rows
 from audit.models import AuditEvent
+from audit.notes import signed_checkpoint, signers
 from audit.sealer import Sealer
 from audit.tree_models import AuditCheckpoint, AuditEdge
 from audit.verification import verify_record
@@ -157,12 +159,16 @@ def change_a_salt() -> None:
     sql("UPDATE audit_auditpersonal SET salt = 'none' WHERE event_id = 8")
 
 
+def garble_a_checkpoints_root() -> None:
+    sql("UPDATE audit_auditcheckpoint SET root = 'none' WHERE size = 10")
+
+
 TAMPERINGS: list[tuple[Callable[[], None], int]] = [
     (edit, 4), (edit_with_the_mac_key, 4), (edit_with_the_mac_key_and_the_edge, 1), (rewrite_with_both_keys, 1),
     (delete_one, 7), (delete_the_end, 9), (delete_everything, 1), (empty_the_table, 1), (swap, 3), (swap_whole_rows, 3),
     (restore_an_old_copy, 6), (forge_one_that_is_not_sealed, UNSEALED), (change_a_checkpoints_root, 6),
     (change_a_checkpoints_note, 6), (remove_a_checkpoint, 6), (change_the_edge, 1), (change_somebodys_name, 8),
-    (change_a_salt, 8),
+    (change_a_salt, 8), (garble_a_checkpoints_root, 6),
 ]  # fmt: skip
 
 
@@ -187,6 +193,17 @@ def test_tampering_is_found_and_named(
     assert f'"first_bad_id": {first_bad},' in capsys.readouterr().out
     told = AuditEvent.objects.filter(action=Action.AUDIT_VERIFIED).get()
     assert (told.code, told.target) == ("tampered", f"event:{first_bad}")
+
+
+def test_a_fork_among_the_exported_checkpoints_is_a_finding(record: Sealer, export_file: Path) -> None:
+    notes = [json.loads(line) for line in export_file.read_text().splitlines()]
+    forked = signed_checkpoint(signers(), SEALED, b"f" * 32, 0)
+    export_file.write_text("".join(f"{json.dumps(line)}\n" for line in [*notes, notes[-1] | {"note": forked}]))
+
+    with pytest.raises(CommandError) as failed:
+        call_command("audit_verify", checkpoints=export_file)
+
+    assert failed.value.returncode == 1
 
 
 def test_without_an_export_a_full_rewrite_is_not_seen(record: Sealer) -> None:

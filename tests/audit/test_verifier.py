@@ -4,15 +4,19 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 
 from audit import verifier
 from audit.event_rows import read_rows
+from audit.exports import deliver
 from audit.notes import signed_checkpoint, signers
 from audit.sealer import Sealer
+from audit.sinks import FileSink
 from audit.stored_tree import newest_checkpoint, stored_tree
 from audit.verifier import Key, Note
 from tests.audit.conftest import seal_and_export, sql, write_events
@@ -126,6 +130,18 @@ def test_a_rewritten_record_differs_from_the_checkpoints_that_were_kept(
     assert (status, said["firstBadId"]) == (1, 1)
 
 
+def test_what_older_checkpoints_leave_open_is_told(sealer: Sealer, outside: Path, export_file: Path) -> None:
+    seal_and_export(sealer, 10)
+    kept = export_file.read_text()
+    seal_and_export(sealer, 10)
+    call_command("audit_export_bundle", outside / "record.jsonl")
+    export_file.write_text(kept)
+
+    status, said = run(outside, "bundle", "--key", our_key(), "--bundle", "record.jsonl", "--checkpoints", export_file)
+
+    assert (status, said["anchored"], said["anchoredTo"]) == (0, False, 10)
+
+
 def test_a_receipt_is_checked(sealer: Sealer, outside: Path) -> None:
     seal_and_export(sealer, 10)
     checkpoint = newest_checkpoint()
@@ -140,7 +156,7 @@ def test_a_receipt_is_checked(sealer: Sealer, outside: Path) -> None:
 
     assert run(outside, "proof", "--key", our_key(), "--proof", "good.json") == (
         0,
-        {"ok": True, "event": 4, "size": 10},
+        {"ok": True, "event": 4, "size": 10, "record": row.record},
     )
     assert run(outside, "proof", "--key", our_key(), "--proof", "bad.json")[0] == 1
 
@@ -199,6 +215,32 @@ def test_a_witness_alarms_when_the_log_shrinks_or_falls_silent(
     export_file.write_text(short)
     status, said = run(outside, *ours)
     assert (status, said["firstBadId"]) == (1, 6)
+
+
+def test_a_witness_hears_a_log_that_only_repeats_its_newest_checkpoint(
+    sealer: Sealer, outside: Path, export_file: Path
+) -> None:
+    seal_and_export(sealer)
+    later = timezone.now() + timedelta(seconds=600)
+    sealer.beat(later)
+    deliver(FileSink(export_file), later)
+
+    _, said = run(outside, *WITNESS, "--key", our_key(), "--file", export_file)
+
+    assert said["signedAt"] == int(later.timestamp())
+
+
+@pytest.mark.parametrize("answer", ["", "{}"])
+def test_a_witness_alarms_when_nobody_answers(
+    sealer: Sealer, outside: Path, export_file: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    ours = (*WITNESS, "--key", our_key(), "--file", export_file, "--every", "0.01", "--max-silence", "300")
+    monkeypatch.setattr("audit.sealer.signed_checkpoint", _of_yesterday)
+    seal_and_export(sealer)
+    assert run(outside, *ours)[0] == 3
+    export_file.write_text(answer)
+
+    assert run(outside, *ours)[0] == 3
 
 
 def _of_yesterday(signing: object, size: int, root: bytes, at: int) -> str:

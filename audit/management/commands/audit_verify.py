@@ -22,8 +22,10 @@ class Command(BaseCommand):
         if options["checkpoints"]:
             try:
                 notes = read_checkpoints(options["checkpoints"], [signer.key for signer in signers()], Report())
-            except (OSError, NotProven) as exc:
+            except OSError as exc:
                 raise CommandError(str(exc), returncode=2) from exc
+            except NotProven as exc:
+                raise CommandError(f"The exported checkpoints: {exc}", returncode=1) from exc
             exported = list(notes.values())
         report = verify_record(exported)
         if not options["no_record"]:
