@@ -57,7 +57,7 @@ test-js: node_modules/.installed
 	$(BIN)/python -m voiceagent.node npm test --silent
 
 test-e2e: $(VENV)/.dev node_modules/.installed browser setup
-	$(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m pytest tests/e2e --durations=25
 
 browser: $(VENV)/.dev
 	$(call need,command -v chromium,chromium)

@@ -1,5 +1,6 @@
 from django.apps import AppConfig
 from django.db.models.signals import m2m_changed, post_delete, post_save
+from django.utils.module_loading import autodiscover_modules
 
 
 class AgentsConfig(AppConfig):
@@ -9,7 +10,12 @@ class AgentsConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth.models import User
 
+        from agents.functions import register_functions
+        from agents.handoffs import definitions_of
         from agents.models import Agent, Configuration
+
+        autodiscover_modules("voice_guardrails")
+        register_functions(definitions_of)
 
         for signal in (post_save, post_delete):
             signal.connect(Configuration.note_change, sender=Agent)

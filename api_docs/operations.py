@@ -19,6 +19,8 @@ from relay.serializers import CallEventSerializer, CommandSerializer
 from tokens import exceptions as of_tokens
 from tokens.models import Scope
 from tokens.serializers import NewKeySerializer
+from tools import exceptions as of_tools
+from tools.serializers import DecisionSerializer, RunSerializer
 from voiceagent import errors as plain
 
 Errors = tuple[type[CodedError], ...]
@@ -101,7 +103,7 @@ OF_UPSTREAM: Final[Errors] = (
     upstream.UpstreamRateLimited,
     upstream.UpstreamRefusedRequest,
 )
-OF_ISSUING: Final[Errors] = (
+OF_POLICY: Final[Errors] = (
     *OF_KEY,
     of_tokens.OriginNotAllowed,
     of_tokens.UnknownAgent,
@@ -110,6 +112,10 @@ OF_ISSUING: Final[Errors] = (
     of_tokens.QuotaExceeded,
     of_tokens.ModelUnpriced,
     of_tokens.NotConfigured,
+)
+OF_DRY_RUN: Final[Errors] = (*OF_POLICY, of_calls.TooManyCalls)
+OF_ISSUING: Final[Errors] = (
+    *OF_POLICY,
     upstream.NoClientSecret,
     *OF_UPSTREAM,
 )
@@ -131,6 +137,7 @@ OF_OFFER: Final[Errors] = (
     of_calls.ClientSecretUsed,
     of_calls.TooManyCalls,
     of_calls.OtherModel,
+    of_calls.UnknownCall,
     of_tokens.QuotaExceeded,
     of_tokens.ModelUnpriced,
     *OF_ISSUING,
@@ -140,12 +147,18 @@ OF_OFFER: Final[Errors] = (
 )
 
 # --- The rows ---------------------------------------------------------------------------------------------------
-RATE: Final = ("RateLimit", "RateLimit-Policy")
+OF_ISSUED: Final = ("RateLimit", "RateLimit-Policy", "X-Audit-Event")
 ISSUE_BODY: Final = Body(
     "ClientSecretRequest",
     {
         "With the defaults": {},
-        "Naming what is wanted": {"agent": "assistant", "kind": "relayed", "expiresAfter": 60, "sessionId": "visit-17"},
+        "Naming what is wanted": {
+            "agent": "assistant",
+            "voice": "marin",
+            "kind": "relayed",
+            "expiresAfter": 60,
+            "sessionId": "visit-17",
+        },
     },
     is_required=False,
 )
@@ -162,7 +175,7 @@ def _issue(alias: bool) -> Operation:
         body=ISSUE_BODY,
         parameters=("Idempotency-Key",),
         answer=Body("ClientSecret", {"A relayed secret": shapes.CLIENT_SECRET}),
-        headers=RATE,
+        headers=OF_ISSUED,
         errors=OF_ISSUING + OF_ISSUING_BODY,
     )
 
@@ -180,7 +193,7 @@ def _older_session(method: Literal["Get", "Post"]) -> Operation:
         body=ISSUE_BODY if method == "Post" else None,
         parameters=("Idempotency-Key",),
         answer=Body("OlderSession", {"A relayed secret": shapes.OLDER_SESSION}),
-        headers=RATE,
+        headers=OF_ISSUED,
         errors=OF_ISSUING + (OF_ISSUING_BODY if method == "Post" else (of_tokens.InvalidRequest,)),
     )
 
@@ -197,7 +210,7 @@ def _relay(alias: bool) -> Operation:
         " client secret is issued for it and used on the way.",
         access=OFFER,
         body=Body("SdpOffer", {"The beginning of an offer": shapes.SDP_START}, media_type="application/sdp"),
-        parameters=("model",),
+        parameters=("model", "continues"),
         status=201,
         answer=Body("SdpAnswer", {"The beginning of an answer": shapes.SDP_START}, media_type="application/sdp"),
         headers=("Location",),
@@ -205,9 +218,21 @@ def _relay(alias: bool) -> Operation:
     )
 
 
+NO_COST_YET: Final = {"costMicrodollars": None, "isFree": False, "assistantMuted": False, "secondsLeft": None}
 OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("POST", "/api/client-secret"): _issue(alias=False),
     ("POST", "/api/realtime/client-secret"): _issue(alias=True),
+    ("POST", "/api/client-secret/dry-run"): Operation(
+        name="rehearseClientSecret",
+        summary="Tell whether a client secret would be issued, and issue none",
+        group="Client secrets",
+        description="Every check of policy and limits, calls at once among them, with the answer that issuing would get"
+        " just now. Counts against no allowance but a rate of its own, as high as the one of issuing.",
+        access=MINT,
+        body=ISSUE_BODY,
+        answer=Body("DryRun", {"It would be issued": shapes.DRY_RUN}),
+        errors=OF_DRY_RUN + OF_JSON + (of_tokens.OutOfRange, of_tokens.InvalidSessionConfig),
+    ),
     ("POST", "/v1/realtime/client_secrets"): Operation(
         name="issueUpstreamClientSecret",
         summary="Issue a client secret in the vendor's shape",
@@ -232,7 +257,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         ),
         parameters=("Idempotency-Key",),
         answer=Body("UpstreamClientSecret", {"A client secret": shapes.UPSTREAM_CLIENT_SECRET}),
-        headers=RATE,
+        headers=OF_ISSUED,
         errors=OF_ISSUING + OF_ISSUING_BODY,
     ),
     ("GET", "/api/session"): _older_session("Get"),
@@ -284,6 +309,19 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         answer=Body("CallPage", {"One call": {"results": [shapes.CALL], "nextBefore": None}}),
         errors=(*OF_KEY, of_tokens.InvalidRequest),
     ),
+    ("GET", "/api/calls/stream"): Operation(
+        name="streamCalls",
+        summary="Follow one's own calls as they go on",
+        group="Calls",
+        description="Server-sent events. `call` has what a call is now (schema `LiveCall`): for each that goes on,"
+        " then for each that changes, within a second or two. A browser that comes back with `Last-Event-ID`, or `last`"
+        " in the address, is told also of those that ended meanwhile. `end` is the last event when one has been signed"
+        " out. A stream is ended after 15 minutes; browsers open it again by themselves.",
+        access=READ,
+        parameters=("last",),
+        answer=Body("CallStream", {"One call": shapes.CALL_STREAM}, media_type="text/event-stream"),
+        errors=(*OF_KEY, of_calls.TooManyStreams),
+    ),
     ("GET", "/api/calls/{call_id}"): Operation(
         name="showCall",
         summary="Show one call: its words, what it used, what happened when",
@@ -318,8 +356,10 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
             of_calls.UnknownCall,
             of_calls.CallNotLive,
             of_calls.CallOutOfReach,
+            of_calls.TooManyHandoffs,
             of_tokens.PolicyDenied,
             of_tokens.UnknownAgent,
+            of_tokens.AgentDisabled,
         ),
     ),
     ("POST", "/api/calls/{call_id}/events"): Operation(
@@ -336,7 +376,10 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         parameters=("call_id",),
         answer=Body(
             "CallState",
-            {"Alive": {"state": "live", "endReason": None}, "Over": {"state": "ended", "endReason": "user"}},
+            {
+                "Alive": {"state": "live", "endReason": None} | NO_COST_YET,
+                "Over": {"state": "ended", "endReason": "user"} | NO_COST_YET | {"costMicrodollars": 6946},
+            },
         ),
         errors=(
             *OF_KEY,
@@ -348,12 +391,76 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
             of_calls.UnknownCall,
         ),
     ),
+    ("GET", "/api/calls/{call_id}/tools"): Operation(
+        name="listToolCalls",
+        summary="List the tools that a call's model called",
+        group="Tools",
+        description="The newest first, 50 at most. One that is `waiting` needs somebody's word before it runs.",
+        access=READ,
+        parameters=("call_id",),
+        answer=Body("ToolCallList", {"One that waits": {"results": [shapes.TOOL_CALL]}}),
+        errors=(*OF_KEY, plain.NotFound, of_calls.UnknownCall),
+    ),
+    ("POST", "/api/calls/{call_id}/tools/{id}"): Operation(
+        name="decideToolCall",
+        summary="Approve a waiting tool, or not",
+        group="Tools",
+        description="For the person who talks, signed in: a key cannot give their word. What waits for staff is decided"
+        " in the administration.",
+        access=CONTROL,
+        body=Body(DecisionSerializer, {"Yes": {"approve": True}}),
+        parameters=("call_id", "id"),
+        answer=Body("ToolCall", {"Approved": shapes.TOOL_CALL | {"state": "running", "approved": True}}),
+        errors=(
+            *OF_KEY,
+            plain.CsrfFailed,
+            plain.NotFound,
+            plain.TooLarge,
+            plain.UnsupportedMediaType,
+            of_calls.UnknownCall,
+            of_tools.InvalidToolRequest,
+            of_tools.NothingToApprove,
+        ),
+    ),
+    ("POST", "/api/tools/{name}"): Operation(
+        name="runTool",
+        summary="Run a tool of a call that the server has no sideband to",
+        group="Tools",
+        description="Elsewhere the server runs tools itself and answers their models. `arguments` is the JSON text of"
+        " the model's function call; `output` goes back to the model as its output, also when the tool refused.",
+        access=CONTROL,
+        body=Body(
+            RunSerializer,
+            {"A booking": {"callId": "rtc_u1", "toolCallId": "call_1", "arguments": '{"date": "2026-12-01"}'}},
+        ),
+        parameters=("name",),
+        answer=Body("ToolOutput", {"Done": {"output": '{"booked": true}'}}),
+        errors=(
+            *OF_KEY,
+            plain.CsrfFailed,
+            plain.NotFound,
+            plain.TooLarge,
+            plain.UnsupportedMediaType,
+            of_calls.UnknownCall,
+            of_tools.InvalidToolRequest,
+            of_tools.ToolRunsElsewhere,
+        ),
+    ),
     ("GET", "/v1/models"): Operation(
         name="listModels",
         summary="List the models that one may use",
         group="Oneself",
         access=MINT,
         answer=Body("ModelList", {"One model": shapes.MODEL_LIST}),
+        errors=OF_KEY,
+    ),
+    ("GET", "/api/agents"): Operation(
+        name="listAgents",
+        summary="List the assistants that one may talk to",
+        group="Oneself",
+        description="The first is the one that a request without an agent gets.",
+        access=READ,
+        answer=Body("AgentList", {"One assistant": shapes.AGENT_LIST}),
         errors=OF_KEY,
     ),
     ("GET", "/api/whoami"): Operation(

@@ -38,14 +38,31 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "description": "The last part of the `Location` that the call was answered with.",
         "schema": text(pattern="^[A-Za-z0-9_-]{1,128}$"),
     },
+    "name": {
+        "in": "path",
+        "required": True,
+        "description": "The tool's name, as the session has it.",
+        "schema": text(pattern="^[A-Za-z0-9_-]+$"),
+    },
     "before": {
         "in": "query",
         "description": "Only those before this id: the `nextBefore` of the page before.",
         "schema": number(minimum=0),
     },
+    "last": {
+        "in": "query",
+        "description": "The id of the last event that you have, where no header can be sent.",
+        "schema": text(pattern="^[0-9]{1,17}$"),
+    },
     "model": {
         "in": "query",
         "description": "Taken as the vendor's clients send it, if it is the client secret's own; best left out.",
+        "schema": text(),
+    },
+    "continues": {
+        "in": "query",
+        "description": "A call of your own whose conversation goes on in this one: both together last no longer than it"
+        " might have, and nobody is greeted twice.",
         "schema": text(),
     },
     "from": {
@@ -71,6 +88,8 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
                   "example": '"issue";r=19;t=41'},
     "RateLimit-Policy": {"description": "How many requests in how many seconds.", "schema": text(),
                          "example": '"issue";q=20;w=60'},
+    "X-Audit-Event": {"description": "The receipt: the event's number, for `/api/audit/proof/{id}`.",
+                      "schema": number(), "example": 320},
     "WWW-Authenticate": {"schema": text(), "example": 'Bearer realm="voiceagent"'},
     "Allow": {"description": "The methods that this address takes.", "schema": text(), "example": "POST"},
 }  # fmt: skip

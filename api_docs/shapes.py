@@ -3,16 +3,19 @@
 What comes in is described by its serializer where it has one; what goes out stands here.
 """
 
+import json
 from typing import Any, Final
 
 from agents.models import Agent
 from realtime_api.session import FIELDS as SESSION_FIELDS
 from realtime_api.session import VOICES
-from relay.models import Call, CallCommand, TranscriptItem
+from relay.models import Call, CallCommand, Handoff, TranscriptItem
 from tokens import quotas
 from tokens.constants import MAX_TTL_S, MIN_TTL_S, SESSION_ID_CHARS
 from tokens.models import Issuance, Kind, Scope
 from tokens.wishes import CAPABILITIES
+from tools.models import ToolCall
+from tools.registry import Approval
 from usage.models import UsageRecord
 
 Schema = dict[str, Any]
@@ -36,7 +39,9 @@ CLIENT_SECRET: Final = {
     "kind": "relayed",
     "value": VALUE,
     "expires_at": EXPIRES_AT,
+    "auditEvent": 320,
 }
+DRY_RUN: Final = {"agent": "assistant", "model": MODEL, "kind": "relayed", "requestId": REQUEST_ID}
 OLDER_SESSION: Final = {
     "id": SESSION_ID,
     "object": "realtime.session",
@@ -89,6 +94,7 @@ CALL: Final = {
     "agent": "assistant",
     "model": MODEL,
     "transport": "webrtc",
+    "continues": None,
     "requestedAt": EARLIER,
     "startedAt": EARLIER,
     "endedAt": LATER,
@@ -98,6 +104,22 @@ CALL: Final = {
     "metering": "settled",
     "costMicrodollars": 6946,
     "unpriced": False,
+}
+TOOL_CALL: Final = {
+    "id": 12,
+    "toolCallId": "call_1",
+    "name": "create_booking",
+    "publicName": "Book an appointment",
+    "arguments": '{"date": "2026-12-01", "time": "10:00"}',
+    "state": "waiting",
+    "errorCode": "",
+    "approval": "person",
+    "approved": None,
+    "requestedAt": EARLIER,
+    "decideUntil": LATER,
+    "endedAt": None,
+    "durationMs": None,
+    "resultChars": 0,
 }
 WHOLE_CALL: Final = CALL | {
     "transcript": [
@@ -122,8 +144,34 @@ WHOLE_CALL: Final = CALL | {
             "microdollars": 4736,
         }
     ],
+    "handoffs": [{"at": LATER, "agent": "billing", "version": 2, "by": "model", "errorCode": ""}],
     "timeline": [{"at": LATER, "event": "call.ended", "code": "user"}],
 }
+AGENT_LIST: Final = {
+    "results": [
+        {
+            "slug": "assistant",
+            "name": "Assistant",
+            "description": "Answers questions in a few words.",
+            "version": 3,
+            "language": "en",
+            "voice": "marin",
+            "voices": ["marin", "cedar"],
+        }
+    ]
+}
+LIVE_CALL: Final = CALL | {
+    "state": "live",
+    "endedAt": None,
+    "endReason": None,
+    "metering": "open",
+    "user": "alice",
+    "activeAt": LATER,
+    "muted": False,
+    "endDetail": "",
+    "isWatched": False,
+}
+CALL_STREAM: Final = f"id: 1795251620000000\nevent: call\ndata: {json.dumps(LIVE_CALL)}\n\n"
 MODEL_LIST: Final = {
     "object": "list",
     "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": "openai"}],
@@ -227,6 +275,7 @@ CALL_FIELDS: Final[dict[str, Schema]] = {
     "agent": text(),
     "model": text(),
     "transport": text(),
+    "continues": or_null(text("The call whose conversation goes on in this one, after its connection was lost.")),
     "requestedAt": moment(),
     "startedAt": or_null(moment()),
     "endedAt": or_null(moment()),
@@ -254,6 +303,10 @@ REQUESTS: Final[dict[str, Schema]] = {
         {},
         {
             "agent": text("Which assistant; without it, the first that one may use.", pattern="^[-a-zA-Z0-9_]{1,50}$"),
+            "version": number(
+                "A version of it that need not be published, for people who may change agents.", minimum=1
+            ),
+            "voice": text("One of the voices that the assistant offers; without it, its own.", pattern="^[a-z]{1,40}$"),
             "sessionId": text(
                 "A name of yours for the session; it is answered and kept in history.",
                 pattern=rf"^[A-Za-z0-9._:-]{{1,{SESSION_ID_CHARS}}}$",
@@ -301,7 +354,28 @@ REQUESTS: Final[dict[str, Schema]] = {
     ),
     "SdpOffer": text("The text of `RTCPeerConnection.createOffer()`: one audio section and one data channel."),
 }
+TOOL_CALL_SHAPE: Final = an_object(
+    {
+        "id": number(),
+        "toolCallId": text("The `call_id` of the model's function call."),
+        "name": text(),
+        "publicName": text("For people."),
+        "arguments": text("JSON, as far as policy keeps it."),
+        "state": text(enum=ToolCall.State.values),
+        "errorCode": text(),
+        "approval": text("Who has to approve it.", enum=Approval.values),
+        "approved": {"enum": [None, True, False], "description": "null until somebody said so."},
+        "requestedAt": moment(),
+        "decideUntil": or_null(moment()),
+        "endedAt": or_null(moment()),
+        "durationMs": or_null(number()),
+        "resultChars": number("How long its result was."),
+    }
+)
 ANSWERS: Final[dict[str, Schema]] = {
+    "ToolCall": TOOL_CALL_SHAPE,
+    "ToolCallList": an_object({"results": list_of(ref("ToolCall"), "The newest first, at most 50.")}),
+    "ToolOutput": an_object({"output": text("JSON for the model, as its `function_call_output` takes it.")}),
     "ClientSecret": an_object(
         {
             "ephemeralKey": A_VALUE,
@@ -312,6 +386,15 @@ ANSWERS: Final[dict[str, Schema]] = {
             "kind": A_KIND,
             "value": A_VALUE | {"description": "The same as `ephemeralKey`, for clients of the vendor's shape."},
             "expires_at": UNIX_SECONDS | {"description": "The same as `expiresAt`."},
+            "auditEvent": number("The receipt: the event's number, for `/api/audit/proof/{id}`."),
+        }
+    ),
+    "DryRun": an_object(
+        {
+            "agent": text("Whose session it would be."),
+            "model": text(),
+            "kind": A_KIND,
+            "requestId": text("Under which the record has the dry run."),
         }
     ),
     "OlderSession": an_object(
@@ -328,10 +411,25 @@ ANSWERS: Final[dict[str, Schema]] = {
     "CallState": an_object(
         {
             "state": text(enum=list(Call.State.values)),
-            "endReason": {"enum": [None, *Call.EndReason.values], "description": "Why it ended; null until it has."},
+            "endReason": CALL_FIELDS["endReason"],
+            "costMicrodollars": CALL_FIELDS["costMicrodollars"],
+            "isFree": yes_or_no("Whether its cost is known to be nothing."),
+            "assistantMuted": yes_or_no("Whether its assistant was muted by a command."),
+            "secondsLeft": or_null(number("How long it may still last; null without a limit, and when it is over.")),
         }
     ),
     "Call": an_object(CALL_FIELDS),
+    "LiveCall": an_object(
+        CALL_FIELDS
+        | {
+            "user": text("The name of whoever talks."),
+            "activeAt": or_null(moment("When something was last said or used.")),
+            "muted": yes_or_no("Whether the assistant was silenced."),
+            "endDetail": text("What whoever ended it said about that."),
+            "isWatched": yes_or_no("Whether an administrator reads its words just now."),
+        }
+    ),
+    "CallStream": text("Server-sent events; the data of each `call` are a `LiveCall`."),
     "CallCommand": an_object(
         {"id": number(), "kind": text(enum=CallCommand.Kind.values), "state": {"const": "requested"}}
     ),
@@ -372,6 +470,17 @@ ANSWERS: Final[dict[str, Schema]] = {
                             "additionalProperties": {"type": "integer"},
                         },
                         "microdollars": or_null(number("null: it has no price.")),
+                    }
+                )
+            ),
+            "handoffs": list_of(
+                an_object(
+                    {
+                        "at": moment(),
+                        "agent": text("Who has the call from then on; `agent` is who began it."),
+                        "version": or_null(number("Of that agent; null where it did not get the call.")),
+                        "by": text("Who wanted it.", enum=list(Handoff.By.values)),
+                        "errorCode": text("Why it did not get the call."),
                     }
                 )
             ),
@@ -459,6 +568,23 @@ ANSWERS: Final[dict[str, Schema]] = {
             "checkpoint": text("The signed note (C2SP)."),
             "inclusion": list_of(HASH, "What leads from the leaf to the root: RFC 6962 section 2.1.1."),
             "consistency": {"anyOf": [ref("Consistency"), {"type": "null"}]},
+        }
+    ),
+    "AgentList": an_object(
+        {
+            "results": list_of(
+                an_object(
+                    {
+                        "slug": text("Its name in requests: `agent`."),
+                        "name": text(),
+                        "description": text(),
+                        "version": number("What a call runs that begins now."),
+                        "language": text("What it expects to hear."),
+                        "voice": text(),
+                        "voices": list_of(text(), "What one may choose from; empty where the voice is fixed."),
+                    }
+                )
+            )
         }
     ),
     "ModelList": an_object(

@@ -15,9 +15,9 @@ from audit.actions import Action
 from audit.services import record_event
 from relay.control import command_call
 from relay.exceptions import RelayError
-from relay.history import ordered_transcript
 from relay.models import Call, CallCommand, CallQuerySet
 from relay.services import end_call
+from relay.transcripts import ordered_transcript
 from usage.models import UsageRecord
 from usage.money import dollars
 from voiceagent.acting import acting, actor_of

@@ -11,12 +11,13 @@ from rest_framework.response import Response
 from realtime_api.errors import CodedError
 from relay import exceptions
 from relay.call_records import refuse
+from relay.claims import CallWish
 from relay.constants import DETAIL_CHARS
 from relay.control import MAY_STEER, check_may_command, command_call
 from relay.models import Call, CallCommand
 from relay.multipart_offer import exchange_key, is_multipart
 from relay.offers import relay_to_the_end
-from relay.serializers import CallEventSerializer, CommandSerializer
+from relay.serializers import CallEventSerializer, CallStateSerializer, CommandSerializer
 from relay.services import end_call, note_seen
 from tokens.authentication import bearer_of, session_user
 from tokens.models import Scope
@@ -56,11 +57,11 @@ async def _answer(request: HttpRequest, requester: Requester) -> HttpResponse:
         secret, raw_offer = await exchange_key(request)
     else:
         secret, raw_offer = bearer_of(request), request.body
+    named = {name: request.GET.get(name, "") for name in ("model", "continues")}
     created = await relay_to_the_end(
-        unverified_secret=secret,
+        wish=CallWish(secret, Call.Transport.WEBRTC, **named),
         raw_offer=raw_offer,
         read=lambda: requester_of(request, session_user(request)[0]),
-        asked_model=request.GET.get("model", ""),
     )
     response = HttpResponse(created.answer_sdp, content_type="application/sdp", status=HTTPStatus.CREATED)
     response["Location"] = f"/v1/realtime/calls/{created.call_id}"
@@ -134,7 +135,7 @@ class CallEventsView(OwnCallView):
                 call, reason=report.end_reason, actor=actor_of(request), detail=kept(report.end_detail, DETAIL_CHARS)
             )
         call.refresh_from_db()
-        return Response({"state": call.state, "endReason": call.end_reason or None})
+        return Response(CallStateSerializer(call).data)
 
 
 class HangUpView(OwnCallView):
@@ -169,9 +170,10 @@ class CommandsView(OwnCallView):
         if not wish.is_valid():
             raise exceptions.InvalidCommand()
         kind, text = CallCommand.Kind(wish.validated_data["kind"]), wish.validated_data["text"]
-        check_may_command(owner_of(request), key_of(request), kind, is_staff=acts_as_staff(request))
+        is_staff = acts_as_staff(request)
+        check_may_command(owner_of(request), key_of(request), kind, is_staff=is_staff)
         command = command_call(
             call, kind=kind, text=text, actor=actor_of(request), request_id=request_id_of(request),
-            person=person_of(request._request, owner_of(request)),
+            person=person_of(request._request, owner_of(request)), is_staff=is_staff,
         )  # fmt: skip
         return Response({"id": command.pk, "kind": command.kind, "state": "requested"}, status=HTTPStatus.ACCEPTED)

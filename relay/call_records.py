@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.utils import timezone
 
 from audit import group_commit
@@ -21,14 +23,15 @@ from realtime_api.errors import CodedError, UpstreamError
 from realtime_api.session import SessionConfig
 from relay import claims, exceptions, services
 from relay.charges import settle
+from relay.claims import CallWish
+from relay.hints import tell_changed
 from relay.limits import rules_of
 from relay.models import Call
 from relay.recorder import LEASE_S, Report, write_reports
 from tokens.limits import RequestRates
 from tokens.models import Issuance
 from tokens.policy import Allowance, allowance_of
-from tokens.quotas import reserve_call, subject
-from tokens.refusals import RefusalCounter
+from tokens.quotas import correct, reserve_call, subject
 from tokens.requester import Requester
 from tokens.services import secret_digest
 from voiceagent.log_lines import storable
@@ -55,46 +58,41 @@ class Claimed:
         return own or self.issuance.agent_version.session_config()
 
 
-async def claim(*, read: Callable[[], Requester], secret: str, asked_model: str, transport: str) -> Claimed:
+async def claim(*, read: Callable[[], Requester], wish: CallWish) -> Claimed:
     """Use up a client secret and write a call's intent, both or neither.
 
     read: says who asks. A caller over the limit of calls at once, without an allowance left, or who asks for another
-    model, keeps the secret. The call may last as long as what it could reserve. Raises EphemeralKeyExpired,
-    ClientSecretUsed, OtherModel, TooManyCalls, QuotaExceeded, RateLimited, each recorded.
+    model, keeps the secret. The call may last as long as what it could reserve, and with the one whose conversation it
+    goes on with no longer than that one might have. Raises EphemeralKeyExpired, ClientSecretUsed, OtherModel,
+    UnknownCall, TooManyCalls, QuotaExceeded, RateLimited, each recorded.
     """
     rates = RequestRates()
-    work = partial(write_claim, read=read, secret=secret, asked_model=asked_model, transport=transport, rates=rates)
-    try:
-        decision = await group_commit.commit(work)
-    except CodedError as exc:
-        # What only shows while the user's row is locked undoes the intent; the refusal is kept.
-        await refuse(read, exc)
-        raise
+    decision = await group_commit.commit(partial(write_claim, read=read, wish=wish, rates=rates))
     if isinstance(decision, CodedError):
         raise decision
     return decision
 
 
 def write_claim(
-    group: Group, *, read: Callable[[], Requester], secret: str, asked_model: str, transport: str, rates: RequestRates
+    group: Group, *, read: Callable[[], Requester], wish: CallWish, rates: RequestRates
 ) -> Claimed | CodedError:
-    """Do as `claim` within a group. What shows at once is returned, and recorded; the rest is raised by the group."""
+    """Do as `claim` within a group. What shows at once is returned; the rest refuses the group. Both are recorded."""
     requester = read()
+    refuse = partial(write_refusal, requester, rates)
+    group.when_refused(refuse)
     try:
-        return _claim(group, requester, secret, asked_model, transport, rates)
+        return _claim(group, requester, wish, rates)
     except CodedError as exc:
-        write_refusal(requester, error=exc)
+        refuse(exc)
         return exc
 
 
-def _claim(
-    group: Group, requester: Requester, secret: str, asked_model: str, transport: str, rates: RequestRates
-) -> Claimed:
+def _claim(group: Group, requester: Requester, wish: CallWish, rates: RequestRates) -> Claimed:
     rates.check("relay", key=requester.address_key, rate=settings.RELAY_RATE)
-    if not has_form(secret):
+    if not has_form(wish.secret):
         raise exceptions.EphemeralKeyExpired()
     now = timezone.now()
-    issuance, user, mark = claims.find_granted(secret_digest(secret), requester, asked_model, now)
+    issuance, user, mark = claims.find_granted(secret_digest(wish.secret), requester, wish.model, now)
     allowance = allowance_of(user, issuance.api_key, mark)
     allowance.check_origin(requester.origin)
     call = Call(
@@ -104,7 +102,8 @@ def _claim(
         agent_version_id=issuance.agent_version_id,
         agent=issuance.agent,
         model=issuance.model,
-        transport=str(transport),
+        continues=claims.find_earlier(user, wish.continues),
+        transport=wish.transport.value,
         request_id=requester.request_id,
         state=Call.State.REQUESTED.value,
         metering=Call.Metering.OPEN.value,
@@ -119,35 +118,44 @@ def _claim(
 def _take(group: Group, claimed: Claimed, user: User, now: datetime) -> None:
     """Take what only one may have: a place among the user's calls, of their allowances, and the secret itself.
 
-    The call is written here, so that the next one of the same group finds it.
+    The call is written here, so that the next one of the same group finds it. Whatever refuses leaves nothing taken.
     """
     call, issuance, allowance = claimed.call, claimed.issuance, claimed.allowance
-    claims.make_room(group, user, allowance, now)
-    reservation = reserve_call(user, allowance, now, model=issuance.model)
+    giving_way = claims.find_room(user, allowance)
+    with transaction.atomic() if giving_way else nullcontext():  # the one that ended goes on if this one is refused
+        if giving_way is not None:
+            claims.replace(group, giving_way, user, now)
+        reservation = reserve_call(user, allowance, now, model=issuance.model)
+        try:
+            claims.use_secret(issuance, now)
+        except CodedError:
+            correct(user, now, seconds=-reservation.seconds, microdollars=-reservation.microdollars)
+            raise
     call.deadline_at = now + timedelta(seconds=reservation.call_max_s)
+    if call.continues is not None and call.continues.deadline_at is not None:
+        call.deadline_at = min(call.deadline_at, call.continues.deadline_at)
     call.charged_seconds, call.charged_microdollars = reservation.seconds, reservation.microdollars
-    claims.use_secret(issuance, now)
     insert_rows(Call, [call])
     person = claimed.requester.person
     _record(group, Action.CALL_REQUESTED, call, person=person, facts={"issuance": issuance.pk})
+    if call.continues is not None:
+        _record(group, Action.CALL_CONTINUED, call, facts={"continues": call.continues.pk})
 
 
 async def refuse(read: Callable[[], Requester], error: CodedError) -> None:
     """Record that somebody was refused before there was a call."""
 
-    def write(group: Group) -> None:
-        write_refusal(read(), error=error)
-
-    await group_commit.commit(write)
+    rates = RequestRates()
+    await group_commit.commit(lambda group: write_refusal(read(), rates, error))
 
 
-def write_refusal(requester: Requester, *, error: CodedError) -> None:
+def write_refusal(requester: Requester, rates: RequestRates, error: CodedError) -> None:
     """Write one event for a refusal, within the caller's transaction.
 
     Refusals need neither secret nor account, so they must not be a way to fill the disk: past the first few alike
     from one address in a minute only the log tells.
     """
-    if RefusalCounter(f"call:{error.code}:{requester.address_key}").count():
+    if rates.refusals(f"call:{error.code}:{requester.address_key}").count():
         logger.info("call refused code=%s", error.code)
         return
     record_event(
@@ -167,6 +175,7 @@ def created(group: Group, *, call: Call, call_id: str, request_id: str = "", own
     call.last_seen_at, call.lease_until = (now, now + timedelta(seconds=LEASE_S)) if owner else (None, None)
     call.lease_owner = owner
     group.update(call, CREATED_FIELDS)
+    transaction.on_commit(tell_changed)
     _record(group, Action.CALL_CREATED, call, facts={"call_id": call_id})
 
 

@@ -85,6 +85,8 @@ def _length_s(call: Call) -> int:
     if call.started_at is None or call.ended_at is None:
         return 0
     length_s = -((call.started_at - call.ended_at) // timedelta(seconds=1))  # rounded up
+    if call.transport == Call.Transport.WEBSOCKET:
+        return max(0, length_s)  # one session follows another, and who carries it keeps to its deadline
     return max(0, min(length_s, LONGEST_SESSION_S))
 
 

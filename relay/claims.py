@@ -1,9 +1,10 @@
 """Who may use which client secret for a call, and whether there is room for one. Within the caller's transaction."""
 
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from django.contrib.auth.models import User
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from audit.actions import Action
 from audit.group_commit import Group
@@ -35,6 +36,29 @@ _open_calls = PreparedQuery(
     ),
     user_id=-1,
 )
+
+
+@dataclass(frozen=True)
+class CallWish:
+    """What a call is asked for with. secret: as it was shown, not checked yet. Empty means not asked for.
+
+    model: the one that the address names. continues: a call of one's own whose conversation goes on in this one.
+    """
+
+    secret: str = field(repr=False)
+    transport: Call.Transport
+    model: str = ""
+    continues: str = ""
+
+
+def find_earlier(user: User, call_id: str) -> Call | None:
+    """Return the user's call that another goes on with; None where none is named. Raises UnknownCall."""
+    if not call_id:
+        return None
+    earlier = Call.objects.of(user).filter(upstream_id=call_id).first()
+    if earlier is None:
+        raise exceptions.UnknownCall()
+    return earlier
 
 
 def find_granted(
@@ -83,8 +107,20 @@ def use_secret(issuance: Issuance, now: datetime) -> None:
         raise exceptions.ClientSecretUsed() if issuance.first_used_at else exceptions.EphemeralKeyExpired()
 
 
-def make_room(group: Group, user: User, allowance: Allowance, now: datetime) -> None:
-    """Raise TooManyCalls when a user has as many calls as they may, unless one of them can give way.
+def check_room(user: User, allowance: Allowance) -> None:
+    """Raise TooManyCalls as `find_room` would just now."""
+    own = Call.objects.of(user).open()
+    if own.count() >= allowance.calls_at_once and not _silent(own).exists():
+        raise exceptions.TooManyCalls()
+
+
+def _silent(own: QuerySet[Call]) -> QuerySet[Call]:
+    """Return the live calls whose client never reported anything, the oldest first."""
+    return own.filter(state=Call.State.LIVE, last_seen_at=None).order_by("id")
+
+
+def find_room(user: User, allowance: Allowance) -> Call | None:
+    """Return which of a user's calls has to give way to a new one, if any. Raises TooManyCalls when none can.
 
     Not every client reports that its call is alive, or over. Of those that never did the oldest is ended for
     the new one; otherwise two calls by a plain client would lock its user out until they reach their limit.
@@ -92,14 +128,17 @@ def make_room(group: Group, user: User, allowance: Allowance, now: datetime) -> 
     _locked_users.rows(user_id=user.pk)  # on PostgreSQL two claims would both count too few
     counted = _open_calls.rows(user_id=user.pk)
     if not counted or counted[0][0] < allowance.calls_at_once:
-        return
-    own = Call.objects.of(user).open()
-    silent = own.filter(state=Call.State.LIVE, last_seen_at=None).order_by("id").first()
+        return None
+    silent = _silent(Call.objects.of(user).open()).first()
     if silent is None:
         raise exceptions.TooManyCalls()
+    return silent
+
+
+def replace(group: Group, call: Call, user: User, now: datetime) -> None:
+    """End a call for a newer one. The worker tells the upstream."""
     reason = Call.EndReason.REPLACED
-    if own.filter(pk=silent.pk).update(state=Call.State.ENDED, ended_at=now, end_reason=reason):
-        settle(silent)
-        actor = f"user:{user.pk}"
-        group.record(Action.CALL_ENDED, about=silent, request_id=silent.request_id, actor=actor, code=reason)
-        # The worker tells the upstream.
+    ended = Call.objects.of(user).open().filter(pk=call.pk)
+    if ended.update(state=Call.State.ENDED, ended_at=now, end_reason=reason):
+        settle(call)
+        group.record(Action.CALL_ENDED, about=call, request_id=call.request_id, actor=f"user:{user.pk}", code=reason)

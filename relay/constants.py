@@ -1,7 +1,8 @@
-"""Numbers of this app; times are in seconds."""
+"""Numbers and addresses of this app; times are in seconds."""
 
 from typing import Final
 
+SOCKET_PATH: Final = "v1/realtime"
 HEARTBEAT_TIMEOUT_S: Final = 45  # three heartbeats of the page
 REQUEST_TIMEOUT_S: Final = 45  # an older request without outcome has none any more
 HANG_UP_RETRY_S: Final = 600  # how long the worker tries to end an ended call upstream

@@ -5,26 +5,28 @@ The wish is a row and an event, both or neither; the worker that looks after the
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.utils import timezone
 
-from agents.models import Agent
 from audit.actions import Action
 from audit.records import Fact
 from audit.services import durable_record, record_event
-from relay.exceptions import CallNotLive, CallOutOfReach
-from relay.models import Call, CallCommand
-from tokens.exceptions import PolicyDenied, UnknownAgent
+from relay.exceptions import CallNotLive, CallOutOfReach, TooManyHandoffs
+from relay.handoffs import note_handoff, note_refusal
+from relay.hints import tell_changed
+from relay.models import Call, CallCommand, Handoff
+from tokens.exceptions import AgentDisabled, PolicyDenied, UnknownAgent
 from tokens.models import ApiKey
 from tokens.policy import allowance_of
+from voiceagent.acting import Acting
 
 MAY_STEER: Final = "relay.change_call"
-# What anybody may want of their own call; the rest is the server's, or of those who may bring a session of their own.
-OF_EVERYBODY: Final = frozenset({CallCommand.Kind.MUTE, CallCommand.Kind.UNMUTE})
-# What another agent brings along. A voice cannot change once it was heard.
-OF_AGENT: Final = ("instructions", "tools", "tool_choice")
+# What anybody may want of their own call: another agent only if they may talk to it anyway. The rest is the server's,
+# or of those who may bring a session of their own.
+OF_EVERYBODY: Final = frozenset({CallCommand.Kind.MUTE, CallCommand.Kind.UNMUTE, CallCommand.Kind.AGENT})
 
 
 def check_may_command(user: User, key: ApiKey | None, kind: str, *, is_staff: bool) -> None:
@@ -35,52 +37,54 @@ def check_may_command(user: User, key: ApiKey | None, kind: str, *, is_staff: bo
 
 
 def command_call(
-    call: Call, *, kind: CallCommand.Kind, text: str, actor: str, request_id: str, person: Mapping[str, Fact]
+    call: Call,
+    *,
+    kind: CallCommand.Kind,
+    text: str,
+    actor: str,
+    request_id: str,
+    person: Mapping[str, Fact],
+    is_staff: bool = False,
 ) -> CallCommand:
     """Have something done in a live call. text: the line, the instructions, or the agent's slug.
 
-    Raises CallNotLive, CallOutOfReach for one that nobody can steer, UnknownAgent.
+    Raises CallNotLive, CallOutOfReach for one that nobody can steer; for another agent what `note_handoff` does.
     """
-    changes = _session_changes(kind, text)
-    with durable_record():
-        live = Call.objects.select_for_update().filter(pk=call.pk, state=Call.State.LIVE).first()
-        if live is None:
-            raise CallNotLive()
-        if live.monitoring != Call.Monitoring.JOINED:
-            raise CallOutOfReach()
-        _keep(live, kind, changes)
-        command = CallCommand.objects.create(
-            call=live, kind=kind, text=text, session=changes, requested_at=timezone.now()
-        )
-        record_event(
-            Action.CALL_COMMANDED,
-            request_id=request_id,
-            actor=actor,
-            target=f"call:{live.pk}",
-            code=kind,
-            person=person,
-            command=command.pk,
-            characters=len(text),
-            sha256=hashlib.sha256(text.encode()).hexdigest(),
-        )
+    who: Acting = {"actor": actor, "request_id": request_id, "person": dict(person)}
+    command = CallCommand(call=call, kind=kind, text=text, requested_at=timezone.now())
+    by = Handoff.By.STAFF if is_staff else Handoff.By.PERSON
+    try:
+        with durable_record():
+            live = Call.objects.select_for_update().filter(pk=call.pk, state=Call.State.LIVE).first()
+            if live is None:
+                raise CallNotLive()
+            if live.monitoring != Call.Monitoring.JOINED:
+                raise CallOutOfReach()
+            _change(live, command, by, who)
+            command.save()
+            record_event(
+                Action.CALL_COMMANDED,
+                target=f"call:{live.pk}",
+                code=kind,
+                command=command.pk,
+                characters=len(text),
+                sha256=hashlib.sha256(text.encode()).hexdigest(),
+                **who,
+            )
+            transaction.on_commit(tell_changed)
+    except (UnknownAgent, AgentDisabled, TooManyHandoffs) as exc:
+        note_refusal(call, text, by=by, error=exc, **who)
+        raise
     return command
 
 
-def _session_changes(kind: CallCommand.Kind, text: str) -> dict[str, Any]:  # Any: fields of a session
-    if kind == CallCommand.Kind.INSTRUCTIONS:
-        return {"instructions": text}
-    if kind == CallCommand.Kind.AGENT:
-        agent = Agent.objects.offered().filter(slug=text).first()
-        if agent is None or agent.published is None:
-            raise UnknownAgent()
-        config = agent.published.session_config()
-        return {name: config[name] for name in OF_AGENT}
-    return {}
-
-
-def _keep(call: Call, kind: CallCommand.Kind, changes: dict[str, Any]) -> None:
-    """Keep in the call's row what whoever takes it over has to know."""
-    call.session_changes |= changes
-    if kind in OF_EVERYBODY:
-        call.muted = kind == CallCommand.Kind.MUTE
+def _change(call: Call, command: CallCommand, by: Handoff.By, who: Acting) -> None:
+    """Keep in the call's row what whoever takes it over has to know, and in the command what is to be sent."""
+    if command.kind == CallCommand.Kind.AGENT:
+        command.agent_version = note_handoff(call, command.text, by=by, **who)
+    elif command.kind == CallCommand.Kind.INSTRUCTIONS:
+        command.session = {"instructions": command.text}
+        call.session_changes |= command.session
+    elif command.kind in (CallCommand.Kind.MUTE, CallCommand.Kind.UNMUTE):
+        call.muted = command.kind == CallCommand.Kind.MUTE
     call.save(update_fields=["session_changes", "muted"])

@@ -4,11 +4,13 @@ Pure: no database, socket or clock. Words are kept as they were said: what an in
 the model's memory stays here, marked. Whatever is said of a response or an item twice is counted once.
 """
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from agents.handoffs import PREFIX
 from usage.cost import read_usage
 from usage.exceptions import UnreadableUsage
 from usage.models import Meter
@@ -16,6 +18,8 @@ from usage.models import Meter
 MAX_LINES: Final = 2_000
 MAX_TEXT_CHARS: Final = 20_000
 MAX_ID_CHARS: Final = 128
+MAX_HEARD_MS: Final = 86_400_000
+UNSEEN: Final = "unseen"  # stands for the id of a response whose beginning was missed
 
 Event = dict[str, Any]  # Any: an event as it came; what is read of it is checked where it is read
 Status = Literal["partial", "done", "interrupted"]
@@ -83,7 +87,9 @@ class Conversation:
         self._lines = {line.item_id: line for line in lines}
         self._counted: set[tuple[str, str]] = set(counted)
         self._tool_call_ids: set[str] = set()
+        self._handoffs: dict[str, str] = {}  # items by the call's ids, until their outcome is known
         self._speaking: set[str] = set()
+        self._unfinished: set[str] = set()  # responses whose usage is still to be told
         self.responding = ""  # the id of the response in progress
         self._is_prompted = True  # by somebody who spoke, not by their silence
         self._changed: dict[str, Line] = {}
@@ -93,6 +99,16 @@ class Conversation:
     def is_speaking(self) -> bool:
         """Whether the assistant can be heard right now, as far as the upstream tells."""
         return bool(self._speaking)
+
+    @property
+    def is_answer_uncounted(self) -> bool:
+        """Whether a response began and has not told what it used."""
+        return bool(self._unfinished)
+
+    def note_missed(self) -> None:
+        """Believe that nothing is being said: whether what was is over may have been missed."""
+        self.responding = ""
+        self._speaking.clear()
 
     def lines(self) -> list[Line]:
         """Return the conversation in its order."""
@@ -105,7 +121,7 @@ class Conversation:
             return
         try:
             handler(self, event, now)
-        except (KeyError, TypeError, AttributeError, ValueError):
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
             self.uncounted += event.get("type") == "response.done"
 
     def drain(self) -> Changes:
@@ -140,9 +156,18 @@ class Conversation:
         if item["type"] == "message":
             line = self._line(item["id"], now, item["role"], previous_item_id)
             if line is not None:
-                self._say(line, _words_of(item), now, self._status_of(item))
+                self._say(line, words_of(item), now, self._status_of(item))
         elif item["type"] == "function_call" and item.get("status") == "completed":
             self._take_tool_call(item, now, previous_item_id)
+        elif item["type"] == "function_call_output":
+            self._take_tool_output(item)
+        elif item["type"] == "mcp_call" and (item.get("output") is not None or item.get("error") is not None):
+            called = {"call_id": item["id"], "name": f"{item['server_label']}.{item['name']}"}
+            self._take_tool_call(item | called, now, previous_item_id)
+        elif item["type"] == "mcp_approval_response":
+            decided = "mcp_approved" if item["approve"] else "mcp_declined"
+            decision = {"call_id": item["approval_request_id"], "name": decided, "arguments": ""}
+            self._take_tool_call(item | decision, now, previous_item_id)
 
     def _status_of(self, item: Event) -> Status:
         status = item.get("status")
@@ -157,10 +182,23 @@ class Conversation:
             return
         self._tool_call_ids.add(tool_call_id)
         name, arguments = str(item["name"])[:64], str(item["arguments"])[:MAX_TEXT_CHARS]
-        self._new.tools.append(ToolCalled(tool_call_id, name, arguments, now))
+        if name.startswith(PREFIX):
+            self._handoffs[tool_call_id] = _id(item["id"])
+        else:
+            self._new.tools.append(ToolCalled(tool_call_id, name, arguments, now))
         line = self._line(item["id"], now, "tool", previous_item_id)
         if line is not None:
             self._say(line, f"{name}({arguments})", now, "done")
+
+    def _take_tool_output(self, item: Event) -> None:
+        """Turn the line of a handoff that succeeded into a mark that names the new agent."""
+        line = self._lines.get(self._handoffs.pop(item["call_id"], ""))
+        if line is None:
+            return
+        output = json.loads(item["output"])
+        if isinstance(output, dict) and isinstance(output.get("assistant"), str):
+            line.role, line.text = "handoff", output["assistant"][:MAX_TEXT_CHARS]
+            self._changed[line.item_id] = line
 
     def _take_delta(self, event: Event, now: datetime) -> None:
         self._note_words(event, now)
@@ -191,7 +229,7 @@ class Conversation:
     def _take_truncation(self, event: Event, now: datetime) -> None:
         line = self._line(event["item_id"], now, "assistant")
         if line is not None:
-            line.heard_ms = int(event["audio_end_ms"])
+            line.heard_ms = max(0, min(int(event["audio_end_ms"]), MAX_HEARD_MS))
             self._say(line, "", now, "interrupted")
 
     def _line(self, item_id: object, now: datetime, role: str, previous_item_id: str = "") -> Line | None:
@@ -223,11 +261,17 @@ class Conversation:
 
     def _take_response_start(self, event: Event, now: datetime) -> None:
         self.responding = _id(event["response"]["id"])
+        self._unfinished.add(self.responding)
+
+    def note_responding(self) -> None:
+        """Note that a response is in progress, even if its beginning was not seen."""
+        self.responding = self.responding or UNSEEN
 
     def _take_response(self, event: Event, now: datetime) -> None:
         self._note_words(event, now)
         response = event["response"]
-        if self.responding == response["id"]:
+        self._unfinished.discard(_id(response["id"]))
+        if self.responding in (response["id"], UNSEEN):
             self.responding = ""
         for item in response.get("output") or ():
             self._take_item_json(item, now)
@@ -321,7 +365,8 @@ def _role_of(event: Event) -> str:
     return "user" if event["type"].startswith(TRANSCRIPTION) else "assistant"
 
 
-def _words_of(item: Event) -> str:
+def words_of(item: Event) -> str:
+    """Return the words of a message."""
     parts = (part.get("text") or part.get("transcript") or "" for part in item["content"])
     return " ".join(str(part) for part in parts if part)
 

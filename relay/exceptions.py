@@ -67,6 +67,14 @@ class CallNotLive(RelayError):
     suggested_action = "Look the call up: its state says how it stands."
 
 
+class CallNotOver(RelayError):
+    code = "call_not_over"
+    title = "The call still goes on"
+    status = 409
+    default_message = "Words can be deleted once the call is over and everything of it is written."
+    suggested_action = "End the call, wait a few seconds, then try again."
+
+
 class CallOutOfReach(RelayError):
     code = "call_out_of_reach"
     title = "The call cannot be steered"
@@ -133,6 +141,14 @@ class TooManySockets(RelayError):
     suggested_action = "Try again in a moment."
 
 
+class TooManyStreams(RelayError):
+    code = "busy"
+    title = "The server is busy"
+    status = 503
+    default_message = "You have as many streams open as you may, or this server has."
+    suggested_action = "Close pages that you do not need, or ask for the list of calls now and then."
+
+
 class InvalidEvent(RelayError):
     code = "invalid_event"
     title = "What was sent is no event"
@@ -157,3 +173,11 @@ class TooManyEvents(RelayError):
     status = 429
     default_message = "Events came faster than a call needs them."
     suggested_action = "Send 20 to 100 ms of sound in each event."
+
+
+class TooManyHandoffs(RelayError):
+    code = "too_many_handoffs"
+    title = "The call was handed over too often"
+    status = 429
+    default_message = "Agents hand this call to each other without end."
+    suggested_action = "Go on with the agent that has it."

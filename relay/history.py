@@ -8,10 +8,9 @@ from rest_framework.response import Response
 
 from audit.models import AuditEvent
 from relay.api import OwnCallView
-from relay.conversation import in_order
-from relay.models import Call, TranscriptItem
-from relay.recorder import line_of
-from relay.serializers import CallSerializer, TranscriptSerializer, UsageRecordSerializer
+from relay.models import Call
+from relay.serializers import CallSerializer, HandoffSerializer, TranscriptSerializer, UsageRecordSerializer
+from relay.transcripts import ordered_transcript
 from tokens.models import Scope
 from tokens.rest import owner_of, page_of
 from usage.models import UsageRecord
@@ -25,7 +24,7 @@ class CallsView(OwnCallView):
     required_scope = Scope.READ
 
     def get(self, request: Request) -> Response:
-        rows, more = page_of(Call.objects.of(owner_of(request)), request)
+        rows, more = page_of(Call.objects.of(owner_of(request)).select_related("continues"), request)
         return Response({"results": CallSerializer(rows, many=True).data, "nextBefore": more})
 
 
@@ -44,15 +43,10 @@ def whole_call(call: Call) -> dict[str, Any]:  # Any: JSON
     return {
         **CallSerializer(call).data,
         "transcript": TranscriptSerializer(ordered_transcript(call), many=True).data,
+        "handoffs": HandoffSerializer(call.handoffs.all(), many=True).data,
         "usage": UsageRecordSerializer(records, many=True).data,
         "timeline": [{"at": event.recorded_at, "event": event.action, "code": event.code} for event in timeline(call)],
     }
-
-
-def ordered_transcript(call: Call) -> list[TranscriptItem]:
-    """Return a call's words in the order of its conversation."""
-    items = {item.item_id: item for item in TranscriptItem.objects.filter(call=call)}
-    return [items[line.item_id] for line in in_order([line_of(item) for item in items.values()])]
 
 
 def timeline(call: Call) -> QuerySet[AuditEvent]:

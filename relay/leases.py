@@ -7,8 +7,12 @@ from typing import Any, Final
 
 from django.db.models import Q
 
+from agents.models import AgentVersion
+from realtime_api.session import merge_session
+from relay.handoffs import current_version
 from relay.models import Call
 from relay.recorder import LEASE_S, Past, close_books, read_past
+from relay.watch import tool_names
 from tokens.policy import allowance_of
 
 CLAIMS_A_ROUND: Final = 50
@@ -16,18 +20,23 @@ CLAIMS_A_ROUND: Final = 50
 
 @dataclass(frozen=True)
 class Claimed:
-    """A call that is ours now. granted: its session as it has to stay, None where its user may change it."""
+    """A call that is ours now. granted: its session as it has to stay, None where its user may change it.
+
+    tools: the names of its agent's. version: what the agent runs that has the call now.
+    """
 
     call: Call
     past: Past
     granted: dict[str, Any] | None
+    tools: frozenset[str]
+    version: AgentVersion | None
 
 
 def claim_calls(owner: str, now: datetime, room: int) -> list[Claimed]:
     """Claim live WebRTC calls that nobody looks after, the oldest first."""
     live = Call.objects.filter(state=Call.State.LIVE, transport=Call.Transport.WEBRTC).exclude(upstream_id=None)
     calls = _claim(live.filter(Q(lease_owner="") | Q(lease_until__lt=now)), owner, now, min(room, CLAIMS_A_ROUND))
-    return [Claimed(call, read_past(call), _granted(call)) for call in calls]
+    return [Claimed(call, read_past(call), _granted(call), agent_tools(call), current_version(call)) for call in calls]
 
 
 def close_left_books(owner: str, now: datetime) -> int:
@@ -58,9 +67,18 @@ def _claim(free: Any, owner: str, now: datetime, most: int) -> Sequence[Call]:  
 
 
 def _granted(call: Call) -> dict[str, Any] | None:
-    issuance = call.issuance
-    if issuance is None or call.user is None or call.agent_version is None:
+    """Return the session that a call was granted, also where its secret's row or its user is gone."""
+    issuance, version = call.issuance, call.agent_version
+    key = issuance.api_key if issuance else None
+    if call.user is not None and allowance_of(call.user, key).own_session:
         return None
-    if allowance_of(call.user, issuance.api_key).own_session:
-        return None
-    return {**(issuance.session or call.agent_version.session_config()), **call.session_changes}
+    own = issuance.session if issuance else None
+    session = own or (version.session_config() if version else None)
+    return dict(merge_session(session, call.session_changes)) if session else None
+
+
+def agent_tools(call: Call) -> frozenset[str]:
+    """Return the names of the tools that a call's agent has, whatever its client made of its session."""
+    if call.agent_version is None:
+        return frozenset()
+    return tool_names({**call.agent_version.session_config(), **call.session_changes})

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from relay.constants import DETAIL_CHARS, HANG_UP_GRACE_S, HANG_UP_RETRY_S
 from tokens.models import Transcripts
@@ -60,6 +61,7 @@ class Call(models.Model):
         SESSION_EXPIRED = "session_expired", "The voice service's time limit"
         UPSTREAM_ENDED = "upstream_ended", "Ended by the voice service"
         UNMONITORED = "unmonitored", "Could not be monitored"
+        RENEWED = "renewed", "Went on in another session"
         PAGE_LOST = "page_lost", "Page stopped reporting"
         CONNECTION_LOST = "connection_lost", "Connection lost"
         TIME_LIMIT = "time_limit", "Time limit"
@@ -99,6 +101,10 @@ class Call(models.Model):
     )
     agent = models.CharField(max_length=80, blank=True)
     model = models.CharField(max_length=80, blank=True)
+    # The call before it in one conversation: what broke off goes on in a new call.
+    continues = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="continued_by", db_index=False
+    )
     transport = models.CharField(max_length=20, default=Transport.WEBRTC)
     request_id = models.CharField(max_length=64)
     state = models.CharField(max_length=10, choices=State)
@@ -109,6 +115,8 @@ class Call(models.Model):
     deadline_at = models.DateTimeField(null=True)  # when the policy's longest call is over
     started_at = models.DateTimeField(null=True)
     last_seen_at = models.DateTimeField(null=True)
+    active_at = models.DateTimeField(null=True)  # when something was last said or used, as far as it was seen
+    watched_until = models.DateTimeField(null=True)  # an administrator reads its words until then; renewed meanwhile
     ended_at = models.DateTimeField(null=True)
     end_reason = models.CharField(max_length=20, choices=end_reasons, blank=True)
     end_detail = models.CharField(max_length=DETAIL_CHARS, blank=True)
@@ -143,6 +151,7 @@ class Call(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        permissions = [("watch_call", "Can read the words of a call while it goes on")]
         # For the admin's questions, the newest first, and for the worker's rounds.
         indexes = [
             models.Index(fields=["user", "-id"], name="call_user"),
@@ -157,6 +166,7 @@ class Call(models.Model):
                 name="call_cost",
                 condition=Q(cost_microdollars__isnull=False),
             ),
+            models.Index(fields=["continues"], name="call_continues", condition=Q(continues__isnull=False)),
             models.Index(fields=["ended_at"], name="call_not_hung_up", condition=Q(hung_up_at=None)),
             models.Index(fields=["lease_until"], name="call_leased", condition=~Q(lease_owner="")),
         ]
@@ -169,12 +179,29 @@ class Call(models.Model):
     def __str__(self) -> str:
         return f"Call {self.id} ({self.state})"
 
+    def is_watched(self, now: datetime | None = None) -> bool:
+        return self.watched_until is not None and self.watched_until > (now or timezone.now())
+
     @property
     def known_microdollars(self) -> int | None:
         """Return what the call cost; while it goes on, what was counted so far. None where that is not known."""
         if self.metering != self.Metering.OPEN:
             return self.cost_microdollars
         return -(-self.counted_picodollars // 1_000_000) if self.monitoring == self.Monitoring.JOINED else None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether its cost is known to be nothing."""
+        return (
+            settings.UPSTREAM_IS_LOCAL if self.metering == self.Metering.OPEN else self.metering == self.Metering.FREE
+        )
+
+    @property
+    def seconds_left(self) -> int | None:
+        """Return how long the call may still last; None where it has no limit or has ended."""
+        if self.deadline_at is None or self.ended_at is not None:
+            return None
+        return max(0, int((self.deadline_at - timezone.now()).total_seconds()))
 
     @property
     def cost_words(self) -> str:
@@ -229,6 +256,9 @@ class CallCommand(models.Model):
     kind = models.CharField(max_length=12, choices=Kind)
     text = models.TextField(blank=True)  # the line, the instructions, or the agent's slug
     session = models.JSONField(default=dict)  # the fields of the session that it changes
+    agent_version = models.ForeignKey(
+        "agents.AgentVersion", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )  # what another agent runs
     requested_at = models.DateTimeField()
     done_at = models.DateTimeField(null=True)
     error_code = models.CharField(max_length=64, blank=True)
@@ -239,3 +269,29 @@ class CallCommand(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of call {self.call_id}"
+
+
+class Handoff(models.Model):
+    """A call's change to another agent, or the refusal of one. The call itself names the agent that it began with."""
+
+    class By(models.TextChoices):
+        MODEL = "model", "The model"
+        PERSON = "person", "The person"
+        STAFF = "staff", "An administrator"
+        CODE = "code", "A tool"
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="handoffs")
+    agent = models.CharField(max_length=80)
+    agent_version = models.ForeignKey(
+        "agents.AgentVersion", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    version_number = models.PositiveIntegerField(null=True)
+    by = models.CharField(max_length=6, choices=By)
+    at = models.DateTimeField()
+    error_code = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"Call {self.call_id} to {self.agent}"

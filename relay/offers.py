@@ -14,6 +14,7 @@ from realtime_api.sdp import check_offer
 from realtime_api.upstream import CreatedCall
 from relay import call_records
 from relay.call_records import Claimed
+from relay.claims import CallWish
 from relay.models import Call
 from relay.services import end_call
 from tokens.models import Kind
@@ -23,10 +24,8 @@ from voiceagent.upstream import configured_upstream, safety_identifier, unavaila
 logger = logging.getLogger(__name__)
 
 
-async def relay_offer(
-    *, unverified_secret: str, raw_offer: bytes, read: Callable[[], Requester], asked_model: str = ""
-) -> CreatedCall:
-    """Make a call upstream for the holder of a client secret. asked_model: what the address names, if anything.
+async def relay_offer(*, wish: CallWish, raw_offer: bytes, read: Callable[[], Requester]) -> CreatedCall:
+    """Make a call upstream for the holder of a client secret.
 
     read: says who asks; it runs where the database may be asked.
     1. Check the offer's size and grammar. 2. Claim the secret, check what binds it, and write the intent, in
@@ -38,11 +37,9 @@ async def relay_offer(
     except CodedError as exc:
         await call_records.refuse(read, exc)
         raise
-    claimed = await call_records.claim(
-        read=read, secret=unverified_secret, asked_model=asked_model, transport=Call.Transport.WEBRTC
-    )  # (2)
+    claimed = await call_records.claim(read=read, wish=wish)  # (2)
     try:
-        created = await _create_upstream(claimed, offer_sdp, unverified_secret)  # (3)
+        created = await _create_upstream(claimed, offer_sdp, wish.secret)  # (3)
     except CodedError as exc:
         if isinstance(exc, UpstreamError) and exc.call_id:
             await _hang_up_unrecorded(exc.call_id)
@@ -62,13 +59,9 @@ async def relay_offer(
     return created
 
 
-async def relay_to_the_end(
-    *, unverified_secret: str, raw_offer: bytes, read: Callable[[], Requester], asked_model: str = ""
-) -> CreatedCall:
+async def relay_to_the_end(*, wish: CallWish, raw_offer: bytes, read: Callable[[], Requester]) -> CreatedCall:
     """Do as `relay_offer`, and when the client leaves meanwhile, finish the record and end the half-made call."""
-    work = asyncio.create_task(
-        relay_offer(unverified_secret=unverified_secret, raw_offer=raw_offer, read=read, asked_model=asked_model)
-    )
+    work = asyncio.create_task(relay_offer(wish=wish, raw_offer=raw_offer, read=read))
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

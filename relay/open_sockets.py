@@ -9,16 +9,12 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
-from django.contrib.auth.models import User
-from django.contrib.sessions.models import Session
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from audit import group_commit
@@ -35,24 +31,22 @@ from relay.constants import (
     SOCKET_TICK_S,
 )
 from relay.joint import Joint
+from relay.live_call import LiveCall
 from relay.models import Call
 from relay.recorder import Standing as CallStanding
 from relay.recorder import write_reports
 from relay.watch import Watch
-from tokens.models import ApiKey
+from tokens.footing import Footing, find_lost
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What a socket stands on. Without a key or a session of its own these do not matter to it."""
+    """What a socket stands on: a call, and what its holder does."""
 
     call_pk: int
-    user_pk: int
-    key_pk: int | None = None
-    session_key: str = ""
-    session_hash: str = ""
+    footing: Footing
     is_sideband: bool = False
 
 
@@ -60,17 +54,21 @@ class Standing:
 class OpenSocket:
     """A joint with what it stands on. deadline: by the event loop's clock, None for none.
 
-    watch: follows what is said and used, where nobody else does.
+    live: the call itself, where nobody else looks after it.
     """
 
     joint: Joint
     standing: Standing
     deadline: float | None = None
-    watch: Watch | None = None
+    live: LiveCall | None = None
     _counts: tuple[int, int] = (0, 0)
     _down_since: float | None = None
     _up_since: float | None = None
     _credit: int = EVENTS_AT_ONCE
+
+    @property
+    def watch(self) -> Watch | None:
+        return self.live.watch if self.live is not None else None
 
     def look(self, now: float) -> None:
         """End the joint when a limit is passed. Called about once a second."""
@@ -111,9 +109,13 @@ class OpenSockets:
         self._seen_at = 0.0
         self._places = 0
 
+    @property
+    def has_place(self) -> bool:
+        return self._places < int(settings.SOCKETS_AT_ONCE)
+
     def take_place(self) -> None:
         """Take one of the places that this process has. Raises TooManySockets; whoever got one gives it back."""
-        if self._places >= settings.SOCKETS_AT_ONCE:
+        if not self.has_place:
             raise exceptions.TooManySockets(retry_after_ms=1000)
         self._places += 1
 
@@ -141,7 +143,10 @@ class OpenSockets:
                 await asyncio.sleep(SOCKET_TICK_S)
                 for each in tuple(self._open):
                     each.look(loop.time())
-                await self._ask_database(loop.time())
+                try:
+                    await self._ask_database(loop.time())
+                except Exception:  # the sockets must not stay open without anybody who watches over them
+                    logger.exception("%d sockets could not be looked after", len(self._open))
         finally:
             self._watch = None
 
@@ -156,18 +161,25 @@ class OpenSockets:
             told, over = await group_commit.commit(
                 lambda group: (write_reports(self.owner, list(reports.values()), timezone.now()), ask(group))
             )
-        except AuditUnavailable:
-            logger.warning("whether %d sockets may stay open could not be asked", len(asked))
+        except Exception as exc:
             for each in asked:
                 if each.watch is not None:
                     each.watch.take_back(reports[each.watch.call.pk])
+            if not isinstance(exc, AuditUnavailable):
+                raise
+            logger.warning("whether %d sockets may stay open could not be asked", len(asked))
             return
         if is_due:
             self._seen_at = now
         for each in asked:
-            reason = over.get(each.standing) or _verdict(each.watch, told)
-            if reason is not None:
-                each.joint.end(end_for(reason))
+            try:
+                reason = over.get(each.standing) or _verdict(each.watch, told)
+                if reason is not None:
+                    each.joint.end(end_for(reason))
+                elif each.live is not None:
+                    each.live.obey()
+            except Exception:  # one call's trouble must not leave the others without limits
+                logger.exception("a socket could not be looked after call=%s", each.standing.call_pk)
 
 
 def _verdict(watch: Watch | None, told: Mapping[int, CallStanding]) -> Call.EndReason | None:
@@ -194,9 +206,7 @@ def _find_over(group: Group, *, standings: list[Standing], note_seen: bool) -> d
         pk: Reason(reason) if state == Call.State.ENDED else None
         for pk, state, reason in calls.filter(issuance__revoked_at=None).values_list("pk", "state", "end_reason")
     }
-    hashes = _session_hashes(standings)
-    keys = set(_pks(ApiKey.objects.filter(enabled=True, revoked_at=None), {standing.key_pk for standing in standings}))
-    sessions = _live_sessions(standings)
+    lost = find_lost({standing.footing for standing in standings})
     if note_seen:
         own = [standing.call_pk for standing in standings if not standing.is_sideband]
         Call.objects.filter(pk__in=own, state=Call.State.LIVE).update(last_seen_at=timezone.now())
@@ -204,30 +214,6 @@ def _find_over(group: Group, *, standings: list[Standing], note_seen: bool) -> d
     for standing in standings:
         if (reason := reasons.get(standing.call_pk, Reason.ACCESS_ENDED)) is not None:
             over[standing] = reason
-        elif not _holds(standing, hashes, keys, sessions):
+        elif standing.footing in lost:
             over[standing] = Reason.ACCESS_ENDED
     return over
-
-
-def _session_hashes(standings: Iterable[Standing]) -> dict[int, str]:
-    """Return the active users, with what their sessions hold of their password."""
-    users = User.objects.filter(pk__in={standing.user_pk for standing in standings}, is_active=True)
-    return {user.pk: user.get_session_auth_hash() for user in users}
-
-
-def _live_sessions(standings: Iterable[Standing]) -> set[str]:
-    keys = {standing.session_key for standing in standings if standing.session_key}
-    return set(_pks(Session.objects.filter(expire_date__gt=timezone.now()), keys))
-
-
-def _pks(rows: QuerySet[Any], pks: set[Any]) -> Iterable[Any]:
-    known = pks - {None}
-    return rows.filter(pk__in=known).values_list("pk", flat=True) if known else ()
-
-
-def _holds(standing: Standing, hashes: dict[int, str], keys: set[object], sessions: set[str]) -> bool:
-    if standing.user_pk not in hashes or (standing.key_pk is not None and standing.key_pk not in keys):
-        return False
-    if not standing.session_key:
-        return True
-    return standing.session_key in sessions and hashes[standing.user_pk] == standing.session_hash

@@ -4,12 +4,13 @@ A process looks after a call while its name stands in the call's row. Whoever wr
 processes saw of the same call is written once, and one that lost a call learns it with its next write.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -18,6 +19,7 @@ from audit.records import Fact
 from audit.services import record_event
 from relay.charges import charge_counted, reserve_spent
 from relay.conversation import Changes, Line, ToolCalled
+from relay.hints import tell_changed
 from relay.models import Call, CallCommand, TranscriptItem
 from relay.redaction import redacted
 from tokens.models import Transcripts
@@ -27,6 +29,8 @@ from usage.ledger import Entry, write_entries
 from usage.models import Meter, UsageRecord
 from voiceagent.log_lines import storable
 
+logger = logging.getLogger(__name__)
+UNFIT: Final = (DataError, IntegrityError, OverflowError, ValueError)
 LEASE_S: Final = 6.0  # past the last heartbeat; three of them fit
 DRIFT_CHARS: Final = 200
 LINE_FIELDS: Final = ("previous_item_id", "role", "text", "status", "ended_at", "heard_ms")
@@ -52,6 +56,7 @@ class Standing:
     spent_microdollars: int
     has_allowance: bool  # False: its user's allowance is used up by what it spent
     commands: tuple[CallCommand, ...] = ()  # that wait
+    has_access: bool = True  # False: its user was disabled, or its key or secret revoked
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,27 @@ class Past:
 
 
 def write_reports(owner: str, reports: Sequence[Report], now: datetime) -> Mapping[int, Standing]:
-    """Renew the leases of calls and write what was seen of them. Calls missing in the result are another's by now."""
+    """Renew the leases of calls and write what was seen of them. Calls missing in the result are another's by now.
+
+    What no database takes of one call, such as a count beyond all numbers, must not keep the others from being written:
+    each is written by itself then, and that one without what was seen, which makes it counted in part.
+    """
+    try:
+        return _write_together(owner, reports, now)
+    except UNFIT:
+        logger.exception("what was seen of %d calls could not be written together", len(reports))
+    standings: dict[int, Standing] = {}
+    for report in reports:
+        try:
+            standings |= _write_together(owner, [report], now)
+        except UNFIT:
+            logger.exception("what was seen of a call is left out call=%s", report.call_id)
+            left = replace(report, changes=Changes(), gaps=report.gaps + 1)
+            standings |= _write_together(owner, [left], now)
+    return standings
+
+
+def _write_together(owner: str, reports: Sequence[Report], now: datetime) -> Mapping[int, Standing]:
     numbers = [report.call_id for report in reports]
     with transaction.atomic():
         own = Call.objects.filter(pk__in=numbers, lease_owner=owner)
@@ -74,6 +99,7 @@ def write_reports(owner: str, reports: Sequence[Report], now: datetime) -> Mappi
         _write_usage(calls, held)
         for report in held:
             _write_state(calls[report.call_id], report)
+        _note_activity(held, now)
         waiting = _waiting_commands(calls)
         return {number: _standing(call, waiting.get(number, ())) for number, call in calls.items()}
 
@@ -101,7 +127,7 @@ def close_books(call: Call, owner: str, *, complete: bool) -> None:
         if not (complete or records.exists()):
             return
         unpriced = tuple(Meter) if records.filter(unpriced=True).exists() else ()
-        charge_counted(call, Cost(call.counted_picodollars, unpriced), complete=complete)
+        charge_counted(call, Cost(call.counted_picodollars, unpriced), complete=complete and not call.gaps)
 
 
 def _write_lines(calls: Mapping[int, Call], reports: Sequence[Report]) -> None:
@@ -120,21 +146,16 @@ def _item(call: Call, line: Line) -> TranscriptItem:
     text = redacted(line.text) if call.transcripts == Transcripts.REDACTED else line.text
     return TranscriptItem(
         call=call, item_id=storable(line.item_id), previous_item_id=storable(line.previous_item_id),
-        role=line.role[:20], text=_plain(text), status=line.status,
+        role=storable(line.role)[:20], text=storable(text), status=line.status,
         started_at=line.started_at, ended_at=line.ended_at, heard_ms=line.heard_ms,
     )  # fmt: skip
-
-
-def _plain(text: str) -> str:
-    """Return a text as every database takes it: no NUL, no half of a surrogate pair, no secret of the server's."""
-    return storable(text).encode("utf-8", "replace").decode()
 
 
 def _write_usage(calls: Mapping[int, Call], reports: Sequence[Report]) -> None:
     entries = [
         Entry(
             call_number=call.pk, kind=use.kind, source_id=storable(use.source_id), at=use.at, counts=use.counts,
-            username=call.username, agent=call.agent, model=use.model or _model_of(call, use.kind),
+            username=call.username, agent=call.agent, model=storable(use.model) or _model_of(call, use.kind),
             outcome=storable(use.outcome),
         )
         for report in reports for call in [calls[report.call_id]] for use in report.changes.usage
@@ -169,6 +190,15 @@ def _write_state(call: Call, report: Report) -> None:
         Call.objects.filter(pk=call.pk).update(**changed)
 
 
+def _note_activity(reports: Sequence[Report], now: datetime) -> None:
+    """Note in which calls something was said or used, and hint at what else streams tell of."""
+    active = [report.call_id for report in reports if report.changes.lines or report.changes.usage]
+    if active:
+        Call.objects.filter(pk__in=active).update(active_at=now)
+    if active or any(report.monitoring for report in reports):
+        transaction.on_commit(tell_changed)
+
+
 def _record_tool(call: Call, tool: ToolCalled) -> None:
     _record(Action.CALL_TOOL_CALLED, call, tool=storable(tool.name), tool_call=storable(tool.tool_call_id))
 
@@ -181,7 +211,9 @@ def _record(action: Action, call: Call, **facts: Fact) -> None:
 
 def _waiting_commands(calls: Mapping[int, Call]) -> Mapping[int, tuple[CallCommand, ...]]:
     waiting: dict[int, tuple[CallCommand, ...]] = {}
-    for command in CallCommand.objects.filter(call__in=calls.keys(), done_at=None):
+    for command in CallCommand.objects.filter(call__in=calls.keys(), done_at=None).select_related(
+        "agent_version__agent"
+    ):
         waiting[command.call_id] = (*waiting.get(command.call_id, ()), command)
     return waiting
 
@@ -193,4 +225,12 @@ def _standing(call: Call, commands: tuple[CallCommand, ...]) -> Standing:
     if is_open and call.user is not None and call.charged_microdollars and spent > call.charged_microdollars:
         key = call.issuance.api_key if call.issuance else None
         has_allowance = reserve_spent(call, allowance_of(call.user, key), spent)
-    return Standing(is_open, spent, has_allowance, commands)
+    return Standing(is_open, spent, has_allowance, commands, _has_access(call))
+
+
+def _has_access(call: Call) -> bool:
+    issuance = call.issuance
+    key = issuance.api_key if issuance else None
+    is_user_good = call.user is not None and call.user.is_active
+    is_key_good = key is None or (key.enabled and key.revoked_at is None)
+    return is_user_good and is_key_good and (issuance is None or issuance.revoked_at is None)

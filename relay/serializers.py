@@ -5,7 +5,7 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from relay.constants import DETAIL_CHARS
-from relay.models import Call, CallCommand, TranscriptItem
+from relay.models import Call, CallCommand, Handoff, TranscriptItem
 from usage.models import UsageRecord
 from voiceagent.strict_json import StrictSerializer
 
@@ -16,6 +16,7 @@ END_REASONS = {
     "user": Call.EndReason.USER,
     "page_closed": Call.EndReason.PAGE_CLOSED,
     "connection_lost": Call.EndReason.CONNECTION_LOST,
+    "renewed": Call.EndReason.RENEWED,
 }
 
 
@@ -25,6 +26,7 @@ class CallSerializer(serializers.ModelSerializer[Call]):
     callId = serializers.CharField(source="upstream_id")
     requestId = serializers.CharField(source="request_id")
     errorCode = serializers.CharField(source="error_code")
+    continues = serializers.CharField(source="continues.upstream_id", default=None)
     requestedAt = serializers.DateTimeField(source="requested_at")
     startedAt = serializers.DateTimeField(source="started_at")
     endedAt = serializers.DateTimeField(source="ended_at")
@@ -34,9 +36,38 @@ class CallSerializer(serializers.ModelSerializer[Call]):
     class Meta:
         model = Call
         fields = [
-            "id", "callId", "requestId", "state", "errorCode", "agent", "model", "transport", "requestedAt",
-            "startedAt", "endedAt", "endReason", "monitoring", "responses", "metering", "costMicrodollars", "unpriced",
+            "id", "callId", "requestId", "state", "errorCode", "agent", "model", "transport", "continues",
+            "requestedAt", "startedAt", "endedAt", "endReason", "monitoring", "responses", "metering",
+            "costMicrodollars", "unpriced",
         ]  # fmt: skip
+
+    def get_endReason(self, call: Call) -> str | None:
+        return call.end_reason or None
+
+
+class LiveCallSerializer(CallSerializer):
+    """A call as a stream tells of it: in history's form, and what matters while it goes on."""
+
+    user = serializers.CharField(source="username")
+    activeAt = serializers.DateTimeField(source="active_at")
+    endDetail = serializers.CharField(source="end_detail")
+
+    class Meta(CallSerializer.Meta):
+        fields = [*CallSerializer.Meta.fields, "user", "activeAt", "muted", "endDetail"]
+
+
+class CallStateSerializer(serializers.ModelSerializer[Call]):
+    """What the page of a call is told whenever it reports."""
+
+    endReason = serializers.SerializerMethodField()
+    costMicrodollars = serializers.IntegerField(source="known_microdollars")
+    isFree = serializers.BooleanField(source="is_free")
+    assistantMuted = serializers.BooleanField(source="muted")
+    secondsLeft = serializers.IntegerField(source="seconds_left")
+
+    class Meta:
+        model = Call
+        fields = ["state", "endReason", "costMicrodollars", "isFree", "assistantMuted", "secondsLeft"]
 
     def get_endReason(self, call: Call) -> str | None:
         return call.end_reason or None
@@ -51,6 +82,17 @@ class TranscriptSerializer(serializers.ModelSerializer[TranscriptItem]):
     class Meta:
         model = TranscriptItem
         fields = ["itemId", "role", "text", "status", "startedAt", "endedAt", "heardMs"]
+
+
+class HandoffSerializer(serializers.ModelSerializer[Handoff]):
+    """Which agent had the call from when on, or why it did not get it."""
+
+    version = serializers.IntegerField(source="version_number")
+    errorCode = serializers.CharField(source="error_code")
+
+    class Meta:
+        model = Handoff
+        fields = ["at", "agent", "version", "by", "errorCode"]
 
 
 class UsageRecordSerializer(serializers.ModelSerializer[UsageRecord]):

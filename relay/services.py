@@ -1,9 +1,11 @@
 """Ending calls, by whoever does. Every call has at most one end."""
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.utils import timezone
 
 from audit.actions import Action
@@ -19,6 +21,7 @@ from relay.constants import (
     HEARTBEAT_TIMEOUT_S,
     REQUEST_TIMEOUT_S,
 )
+from relay.hints import tell_changed
 from relay.models import Call
 from voiceagent.upstream import configured_upstream
 
@@ -30,23 +33,28 @@ def note_seen(call: Call) -> None:
     Call.objects.filter(pk=call.pk, state=Call.State.LIVE).update(last_seen_at=timezone.now())
 
 
-def end_call(call: Call, *, reason: Call.EndReason, actor: str, detail: str = "") -> bool:
+def end_call(
+    call: Call, *, reason: Call.EndReason, actor: str, detail: str = "", person: Mapping[str, Fact] | None = None
+) -> bool:
     """End a call once, and hang it up upstream. Returns False when it had ended before.
 
     The row is the truth and comes first. The upstream is told beside this; what fails is repeated by the worker.
     """
-    if not record_end(call, reason=reason, actor=actor, detail=detail):
+    if not record_end(call, reason=reason, actor=actor, detail=detail, person=person):
         return False
     hang_ups.soon(lambda: hang_up_upstream(call))
     return True
 
 
-def record_end(call: Call, *, reason: Call.EndReason, actor: str, detail: str = "") -> bool:
+def record_end(
+    call: Call, *, reason: Call.EndReason, actor: str, detail: str = "", person: Mapping[str, Fact] | None = None
+) -> bool:
     """Write a call's end, once, and settle it. False when it had ended before; upstream it still goes on."""
     with durable_record():
         if not write_end(call, reason=reason, detail=detail):
             return False
-        _record(Action.CALL_ENDED, call, actor=actor, code=reason)
+        told = {"detail_sha256": hashlib.sha256(detail.encode()).hexdigest()} if detail else {}
+        _record(Action.CALL_ENDED, call, actor=actor, code=reason, person=person, **told)
     return True
 
 
@@ -57,6 +65,7 @@ def write_end(call: Call, *, reason: Call.EndReason, detail: str = "") -> bool:
     )  # fmt: skip
     if ended:
         settle(call)
+        transaction.on_commit(tell_changed)
     return bool(ended)
 
 

@@ -3,12 +3,13 @@
 Authenticate, validate, policy and limits, intent, upstream, outcome; only then is the client let in.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from aiohttp import ClientWebSocketResponse
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.handlers.asgi import ASGIRequest
 from django.utils import timezone
 
@@ -17,15 +18,20 @@ from audit.actions import Action
 from audit.group_commit import Group
 from realtime_api.client_events import Rights
 from realtime_api.errors import CodedError, UpstreamBadAnswer, UpstreamUnreachable
+from realtime_api.session import SessionConfig
 from realtime_api.upstream_socket import connect, start_session
 from relay import call_records, exceptions
 from relay.call_records import Claimed
+from relay.claims import CallWish
+from relay.control import MAY_STEER
 from relay.models import Call
 from relay.open_sockets import Standing, open_sockets
 from relay.recorder import Past
 from relay.socket_wish import CALL_ID, SocketWish
-from relay.watch import Watch
+from relay.succession import BeginSession
+from relay.watch import Watch, tool_names
 from tokens.authentication import check_access, find_api_key, session_user
+from tokens.footing import Footing, footing_of
 from tokens.limits import RequestRates
 from tokens.models import Kind, Scope
 from tokens.policy import Allowance, allowance_of
@@ -37,7 +43,10 @@ from voiceagent.upstream import configured_upstream, safety_identifier, unavaila
 
 @dataclass(frozen=True)
 class Opened:
-    """A call whose upstream is ready. first_event: what the client hears first, if anything."""
+    """A call whose upstream is ready. first_event: what the client hears first, if anything.
+
+    begin_session: opens a further session for a call of its own.
+    """
 
     call: Call
     upstream: ClientWebSocketResponse
@@ -45,6 +54,7 @@ class Opened:
     standing: Standing
     first_event: dict[str, Any] | None
     watch: Watch | None  # of a call of its own; that of a sideband's call is looked after elsewhere
+    begin_session: BeginSession | None = None
 
 
 async def open_call(request: ASGIRequest, wish: SocketWish) -> Opened:
@@ -55,7 +65,7 @@ async def open_call(request: ASGIRequest, wish: SocketWish) -> Opened:
     secret = await _secret_for(request, wish) if wish.has_api_key else wish.credential
     claimed = await _claim(request, wish, secret)
     try:
-        upstream, created = await _create_upstream(claimed, secret)
+        upstream, created = await _create_upstream(claimed, claimed.session(), secret)
     except CodedError as exc:
         await group_commit.commit(partial(call_records.failed, call=claimed.call, error=exc))
         raise
@@ -66,14 +76,19 @@ async def open_call(request: ASGIRequest, wish: SocketWish) -> Opened:
     except BaseException:
         await upstream.close()  # nobody may talk on a call that is not on record
         raise
-    watch = watch_of(claimed.call, created)
-    return Opened(claimed.call, upstream, _rights(claimed.allowance), _standing(request, claimed), created, watch)
+    watch = watch_of(claimed, created)
+    return Opened(
+        claimed.call, upstream, _rights(claimed.allowance), _standing(request, claimed), created, watch,
+        begin_session=partial(_create_upstream, claimed),
+    )  # fmt: skip
 
 
-def watch_of(call: Call, created: dict[str, Any]) -> Watch:
+def watch_of(claimed: Claimed, created: dict[str, Any]) -> Watch:
     """Begin to follow a call from its first event on. Its session cannot drift: what may change it passes here."""
     now = timezone.now()
-    watch = Watch(call, Past([], []), None, now)
+    version = claimed.issuance.agent_version
+    assert version is not None  # filled in when the secret was found
+    watch = Watch(claimed.call, Past([], []), None, now, tool_names(version.session_config()), version)
     watch.note_joined(now)
     watch.conversation.take(created, now)
     return watch
@@ -104,17 +119,17 @@ async def _claim(request: ASGIRequest, wish: SocketWish, secret: str) -> Claimed
     def read() -> Requester:
         return requester_of(request, session_user(request)[0])
 
-    return await call_records.claim(
-        read=read, secret=secret, asked_model=wish.model, transport=Call.Transport.WEBSOCKET
-    )
+    asked = CallWish(secret, Call.Transport.WEBSOCKET, wish.model, wish.continues)
+    return await call_records.claim(read=read, wish=asked)
 
 
-async def _create_upstream(claimed: Claimed, secret: str) -> tuple[ClientWebSocketResponse, dict[str, Any]]:
+async def _create_upstream(
+    claimed: Claimed, session: SessionConfig | dict[str, Any], secret: str = ""
+) -> tuple[ClientWebSocketResponse, dict[str, Any]]:
     """Open the upstream's socket and set its session: with the server's key, for a direct secret as its holder."""
     issuance, upstream = claimed.issuance, configured_upstream()
-    session = claimed.session()
     headers = {"OpenAI-Safety-Identifier": safety_identifier(claimed.call.user_id)}
-    if issuance.kind == Kind.DIRECT:
+    if issuance.kind == Kind.DIRECT and secret:
         headers["Authorization"] = f"Bearer {secret}"
     socket = await _connect(address={"model": session["model"]}, headers=headers)
     try:
@@ -144,7 +159,7 @@ async def join_call(request: ASGIRequest, wish: SocketWish) -> Opened:
             rates.check("relay", key=requester.address_key, rate=settings.RELAY_RATE)
             call = _call_to_join(wish.call_id, requester)
         except CodedError as exc:
-            call_records.write_refusal(requester_of(request, None), error=exc)
+            call_records.write_refusal(requester_of(request, None), rates, exc)
             return exc
         group.record(
             Action.CALL_JOINED,
@@ -164,7 +179,7 @@ async def join_call(request: ASGIRequest, wish: SocketWish) -> Opened:
     upstream = await _connect(address={"call_id": wish.call_id}, headers={})
     assert requester.user is not None
     assert requester.api_key is not None
-    standing = Standing(call.pk, requester.user.pk, key_pk=requester.api_key.pk, is_sideband=True)
+    standing = Standing(call.pk, footing_of(request, requester.user, requester.api_key), is_sideband=True)
     return Opened(call, upstream, _rights(allowance), standing, first_event=None, watch=None)
 
 
@@ -172,26 +187,25 @@ def _call_to_join(call_id: str, requester: Requester) -> Call:
     live = Call.objects.filter(state=Call.State.LIVE, transport=Call.Transport.WEBRTC)
     call = live.filter(upstream_id=call_id).first()
     user = requester.user
-    if call is None or user is None or not (call.user_id == user.pk or user.is_staff):
+    if call is None or user is None or not (call.user_id == user.pk or _may_join_any(user)):
         raise exceptions.UnknownCall()
     return call
 
 
+def _may_join_any(user: User) -> bool:
+    """Tell whether somebody may hear and steer everybody's calls: as staff who may steer them in the administration."""
+    return user.is_staff and user.has_perm(MAY_STEER)
+
+
 def _rights(allowance: Allowance) -> Rights:
-    return Rights(own_session=allowance.own_session, check_voice=allowance.check_voice)
+    return Rights(
+        own_session=allowance.own_session, check_voice=allowance.check_voice, check_tools=allowance.check_tools
+    )
 
 
 def _standing(request: ASGIRequest, claimed: Claimed) -> Standing:
     """Return what a call stands on: its user, the key that its secret was asked for with, the session it came with."""
-    call, user = claimed.call, claimed.requester.user
+    call, user, key = claimed.call, claimed.requester.user, claimed.requester.api_key
     assert call.user_id is not None
-    session_key = (
-        request.COOKIES.get(settings.SESSION_COOKIE_NAME, "") if user and not claimed.requester.api_key else ""
-    )
-    return Standing(
-        call_pk=call.pk,
-        user_pk=call.user_id,
-        key_pk=claimed.issuance.api_key_id,
-        session_key=session_key,
-        session_hash=user.get_session_auth_hash() if user and session_key else "",
-    )
+    of_page = footing_of(request, user, None) if user and not key else Footing(call.user_id)
+    return Standing(call.pk, replace(of_page, user_pk=call.user_id, key_pk=claimed.issuance.api_key_id))

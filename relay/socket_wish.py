@@ -25,19 +25,23 @@ SUBPROTOCOL: Final = "realtime"
 CREDENTIAL_PREFIX: Final = "openai-insecure-api-key."
 BETA_SUBPROTOCOL: Final = "openai-beta.realtime-v1"
 CALL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
-ADDRESS_FIELDS: Final = {"model": MODEL_NAME, "agent": SLUG, "call_id": CALL_ID}
+ADDRESS_FIELDS: Final = {"model": MODEL_NAME, "agent": SLUG, "call_id": CALL_ID, "continues": CALL_ID}
 CREDENTIAL_NAMES: Final = re.compile(r"key|token|secret|auth|bearer|password", re.IGNORECASE)
 HTTP_SCHEMES: Final = {"ws": "http", "wss": "https"}
 
 
 @dataclass(frozen=True)
 class SocketWish:
-    """Empty means not asked for. call_id: of a call to join; without one a call of its own is wanted."""
+    """Empty means not asked for. call_id: of a call to join; without one a call of its own is wanted.
+
+    continues: of an earlier call whose conversation goes on in this one.
+    """
 
     credential: str = field(repr=False)
     model: str = ""
     agent: str = ""
     call_id: str = ""
+    continues: str = ""
 
     @property
     def has_api_key(self) -> bool:
@@ -98,8 +102,8 @@ def _read_address(request: ASGIRequest) -> dict[str, str]:
         if len(values) > 1 or (value and not form.fullmatch(value)):
             raise exceptions.InvalidSocketAddress(f"{name!r} is not one name.")
         address[name] = value
-    if address.get("call_id") and (address.get("model") or address.get("agent")):
-        raise exceptions.InvalidSocketAddress("A call that is joined has its model and its agent already.")
+    if address.get("call_id") and any(address.get(name) for name in ("model", "agent", "continues")):
+        raise exceptions.InvalidSocketAddress("A call that is joined has its model, agent and conversation already.")
     return address
 
 

@@ -19,12 +19,14 @@ from realtime_api.errors import CodedError
 from relay import call_records
 from relay.close_codes import MAX_REASON_BYTES, End, error_event, refusal_code
 from relay.constants import SOCKET_LAST_WORDS_S
-from relay.joint import Joint, OnServerEvent
+from relay.joint import Joint
+from relay.live_call import LiveCall
 from relay.models import Call
 from relay.open_sockets import OpenSocket, open_sockets
 from relay.recorder import close_books
 from relay.socket_calls import Opened, join_call, open_call
 from relay.socket_wish import SUBPROTOCOL, handshake_request, read_wish
+from relay.succession import Succession
 from relay.watch import Watch
 from tokens.requester import requester_of
 from voiceagent.body_limit import Receive, Scope, Send
@@ -73,29 +75,43 @@ async def _opened(request: ASGIRequest, scope: Scope) -> Opened:
 
 async def _carry(opened: Opened, door: "_Door") -> None:
     """Let the client in, join the two sockets, and put the end on record."""
-    joint = Joint(door.receive, door.send, opened.upstream, opened.rights, _observer(opened))
+    live = LiveCall(opened.watch) if opened.watch is not None else None
+    joint = Joint(door.receive, door.send, opened.upstream, opened.rights, live)
     end = End(Call.EndReason.CLIENT_GONE, 0)
     try:
         await door.let_in()
         if opened.first_event is not None:
             await door.tell(json.dumps(opened.first_event))
-        end = await _joined(opened, joint)
+        end = await _joined(opened, joint, live)
     except OSError:
         pass  # the client left while its call was set up
     finally:
+        if live is not None:
+            await live.close()
         await asyncio.shield(_part(opened, joint, end, door))
 
 
-async def _joined(opened: Opened, joint: Joint) -> End:
+async def _joined(opened: Opened, joint: Joint, live: LiveCall | None) -> End:
     sockets, loop = open_sockets(), asyncio.get_running_loop()
     deadline_at = opened.call.deadline_at
     left_s = (deadline_at - timezone.now()).total_seconds() if deadline_at else None
-    socket = OpenSocket(joint, opened.standing, None if left_s is None else loop.time() + left_s, opened.watch)
+    socket = OpenSocket(joint, opened.standing, None if left_s is None else loop.time() + left_s, live)
     sockets.add(socket)
+    succession = asyncio.create_task(_succession(opened, joint, live))
     try:
+        if live is not None:
+            await live.reach(joint.send, joint.tell)
         return await joint.run()
     finally:
+        succession.cancel()
+        await asyncio.gather(succession, return_exceptions=True)
         sockets.remove(socket)
+
+
+async def _succession(opened: Opened, joint: Joint, live: LiveCall | None) -> None:
+    """Let sessions of the voice service follow each other while the call goes on; a sideband's call is another's."""
+    if live is not None and opened.begin_session is not None:
+        await Succession(joint, live, opened.begin_session).run()
 
 
 async def _part(opened: Opened, joint: Joint, end: End, door: "_Door") -> None:
@@ -105,14 +121,7 @@ async def _part(opened: Opened, joint: Joint, end: End, door: "_Door") -> None:
     logger.info("socket ended reason=%s %s", end.reason.value, " ".join(f"{n}={count}" for n, count in counts.items()))
     if opened.watch is not None:
         await _close_books(opened.watch, end, counts)
-    await asyncio.gather(opened.upstream.close(), door.close(end))
-
-
-def _observer(opened: Opened) -> OnServerEvent | None:
-    watch = opened.watch
-    if watch is None:
-        return None
-    return lambda event: watch.conversation.take(event, timezone.now())
+    await asyncio.gather(joint.upstream.close(), door.close(end))
 
 
 async def _close_books(watch: Watch, end: End, counts: dict[str, Fact]) -> None:

@@ -20,8 +20,9 @@ from django.utils import timezone
 from audit.exceptions import AuditUnavailable
 from realtime_api import upstream as realtime_upstream
 from realtime_api.errors import UpstreamError
-from realtime_api.sideband import RETRY_DELAYS_S, SidebandClosed, SidebandFailed, join_call
+from realtime_api.sideband import RETRY_DELAYS_S, SidebandFailed, join_call
 from relay.leases import Claimed, claim_calls, close_left_books, release_calls
+from relay.live_call import LiveCall
 from relay.models import Call
 from relay.recorder import close_books, write_reports
 from relay.services import note_hung_up, record_end
@@ -46,6 +47,7 @@ class Supervisor:
     def __init__(self, owner: str = "") -> None:
         self.owner = owner or f"{socket.gethostname()[:30]}-{os.getpid()}-{secrets.token_hex(4)}"
         self.watches: dict[int, Watch] = {}
+        self._live: dict[int, LiveCall] = {}
         self._followers: dict[int, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._database = ThreadPoolExecutor(1, "supervisor-database")
@@ -76,7 +78,13 @@ class Supervisor:
             elif reason := watch.verdict(now):
                 self._begin_end(watch, self._end(watch, reason))
             else:
-                await self._obey(watch)
+                self._obey(watch)
+
+    def _obey(self, watch: Watch) -> None:
+        try:
+            self._live[watch.call.pk].obey()
+        except Exception:  # one call's trouble must not end the supervision of the others
+            logger.exception("commands could not be carried out call=%s", watch.call.pk)
 
     async def _claim(self) -> None:
         now = timezone.now()
@@ -85,8 +93,8 @@ class Supervisor:
         await self._in_database(close_left_books, self.owner, now)
 
     def _start(self, claimed: Claimed) -> None:
-        watch = Watch(claimed.call, claimed.past, claimed.granted, timezone.now())
-        self.watches[claimed.call.pk] = watch
+        watch = Watch(claimed.call, claimed.past, claimed.granted, timezone.now(), claimed.tools, claimed.version)
+        self.watches[claimed.call.pk], self._live[claimed.call.pk] = watch, LiveCall(watch)
         self._followers[claimed.call.pk] = asyncio.create_task(self._follow(watch))
 
     async def _write(self, watches: list[Watch]) -> None:
@@ -105,17 +113,6 @@ class Supervisor:
             else:
                 logger.warning("a call was taken over by another worker call=%s", watch.call.pk)
                 self._forget(watch)
-
-    async def _obey(self, watch: Watch) -> None:
-        """Carry out what is wanted of a call; a sideband that just closed takes nothing."""
-        events, sideband = watch.obey(timezone.now()), watch.sideband
-        if sideband is None:
-            return
-        try:
-            for event in events:
-                await sideband.send(event)
-        except SidebandClosed:
-            logger.warning("a command was lost with its sideband call=%s", watch.call.pk)
 
     # Following one call.
 
@@ -144,23 +141,21 @@ class Supervisor:
     async def _listen(self, watch: Watch, call_id: str) -> None:
         async with join_call(configured_upstream(), call_id) as sideband:
             watch.note_joined(timezone.now())
-            watch.sideband = sideband
+            live = self._live[watch.call.pk]
             try:
+                await live.reach(sideband.send)
                 async for event in sideband:
-                    watch.conversation.take(event, timezone.now())
-                    if repair := watch.repair(timezone.now()):
-                        await sideband.send(repair)
-                    for due in watch.follow_up():
-                        await sideband.send(due)
-            except SidebandClosed:
-                pass
+                    await live.take(event)
             finally:
-                watch.sideband = None
+                live.lose()
 
     # Ending one call.
 
     def _begin_end(self, watch: Watch, work: Coroutine[Any, Any, None]) -> None:  # Any: the event loop's own
         watch.is_ending = True
+        self._keep(work)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:  # Any: the event loop's own
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -198,6 +193,8 @@ class Supervisor:
         follower = self._followers.pop(watch.call.pk, None)
         if follower is not None:
             follower.cancel()
+        if live := self._live.pop(watch.call.pk, None):
+            self._keep(live.close())
 
     # The rest.
 

@@ -1,32 +1,48 @@
 """One call that a process looks after: what it saw, what it has to write, and what is to be done. No I/O."""
 
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from agents.models import AgentVersion
 from realtime_api.drift import drift_of, restoring
-from realtime_api.sideband import Sideband
+from realtime_api.session import merge_session
+from relay.acts import Act, Reaction
 from relay.conversation import Conversation, Event
 from relay.exceptions import CallOutOfReach
+from relay.handoffs import handed_over
 from relay.limits import Limits
 from relay.models import Call, CallCommand
 from relay.recorder import Past, Report, Standing
 
+logger = logging.getLogger(__name__)
 JOIN_GRACE: Final = timedelta(seconds=5)  # nobody has said anything that counts by then
 NEXT: Final = "next"
 COMMAND_LIFE: Final = timedelta(seconds=10)
 RESTORE_GRACE: Final = timedelta(seconds=3)  # for the answer to what was restored
+# What asks for a response has an id, by which the error names it when another response was quicker.
+BUSY: Final = "conversation_already_has_active_response"
+ANSWER_ID: Final = "server_answer"
+LINE_ID: Final = "server_line"
 
 
 @dataclass
 class Watch:
-    """granted: the session as it has to stay; None where its user may change it."""
+    """granted: the session as it has to stay; None where its user may change it. tools: the names of its agent's.
+
+    version: what the agent runs that has the call now.
+    """
 
     call: Call
     past: Past
     granted: dict[str, Any] | None
     now: datetime
-    sideband: Sideband | None = None
+    tools: frozenset[str] = frozenset()
+    version: AgentVersion | None = None
+    acts: list[Act] = field(default_factory=list)
+    is_reachable: bool = False  # whether events can be sent to it right now
     has_joined: bool = False
     is_gone: bool = False  # the upstream knows the call no more
     is_ending: bool = False
@@ -34,10 +50,15 @@ class Watch:
     _gaps: int = 0
     _drift: tuple[str, ...] = ()
     _restored_at: datetime | None = None
+    _has_drifted_again: bool = False
     _obeyed: dict[int, str] = field(default_factory=dict)  # commands carried out whose rows do not say so yet
     _to_say: list[str] = field(default_factory=list)
     _silenced: str = ""  # the response that was stopped last
     _own_line: str = ""  # the response that says a line of ours; NEXT for the one about to begin
+    _line: str = ""  # what it says
+    _is_answer_due: bool = False  # as soon as nothing else is being said
+    _is_answer_asked: bool = False  # and has not begun
+    _answers_without_tools: bool = False
     _standing: Standing = field(default=Standing(is_open=True, spent_microdollars=0, has_allowance=True))
 
     def __post_init__(self) -> None:
@@ -50,7 +71,8 @@ class Watch:
     @property
     def is_complete(self) -> bool:
         """Whether everything that this call used was counted."""
-        return self.has_joined and not self.gaps and not self.conversation.uncounted
+        is_all_counted = not (self.conversation.uncounted or self.conversation.is_answer_uncounted)
+        return self.has_joined and not self.gaps and is_all_counted
 
     @property
     def is_open(self) -> bool:
@@ -61,8 +83,13 @@ class Watch:
         started_at = self.call.started_at or now
         if self.has_joined or now - started_at > JOIN_GRACE:
             self.gaps, self._gaps = self.gaps + 1, self._gaps + 1
+            self._forget_responses()
         self.has_joined = True
         self._set_monitoring(Call.Monitoring.JOINED)
+
+    def _forget_responses(self) -> None:
+        self.conversation.note_missed()
+        self._own_line, self._is_answer_asked = "", False
 
     def note_blind(self) -> None:
         """Note that no sideband can be had."""
@@ -73,23 +100,53 @@ class Watch:
         waiting = {command.pk for command in standing.commands}
         self._obeyed = {number: code for number, code in self._obeyed.items() if number in waiting}
 
-    # What staff, or its owner, want of it.
+    # What happens, and what is wanted of it.
 
-    def obey(self, now: datetime) -> list[Event]:
-        """Return the events that carry out the commands that wait. Without a sideband they wait, but not for long."""
-        events: list[Event] = []
+    def begin(self, now: datetime) -> Reaction:
+        """Return what is to be done when the call can be reached, for the first time or again."""
+        return self.settle(self._of_acts(lambda act: act.begin(now)))
+
+    def take(self, event: Event, now: datetime) -> Reaction:
+        """Follow a server event; returns what is to be done about it."""
+        self.conversation.take(event, now)
+        if event.get("type") in ("response.created", "error"):
+            self._take_own(event)
+        reaction = self._of_acts(lambda act: act.take(event, now))
+        if repair := self.repair(now):
+            reaction.upstream.insert(0, repair)
+        return self.settle(reaction)
+
+    def obey(self, now: datetime) -> Reaction:
+        """Return what carries out the commands that wait. Out of reach they wait, but not for long."""
+        reaction = Reaction()
         for command in self._standing.commands:
             if command.pk in self._obeyed:
                 continue
-            if self.sideband is not None:
-                events += self._carry_out(command)
+            if self.is_reachable:
+                reaction.add(self._carry_out(command))
                 self._obeyed[command.pk] = ""
             elif now - command.requested_at > COMMAND_LIFE:
                 self._obeyed[command.pk] = CallOutOfReach.code
-        return events + self.follow_up()
+        return self.settle(reaction)
 
-    def follow_up(self) -> list[Event]:
-        """Return the events that are due after what just happened: to stop a muted assistant, or to say a line."""
+    def settle(self, reaction: Reaction) -> Reaction:
+        """Return what is to be sent of a reaction now; what has to wait for its turn is remembered."""
+        if reaction.session:
+            self._grant(reaction.session)
+            reaction.upstream.insert(0, session_event(reaction.session))
+        self.version = reaction.version or self.version
+        self._to_say += reaction.say
+        self._is_answer_due |= reaction.answer
+        self._answers_without_tools |= reaction.without_tools
+        if reaction.stop:
+            self._silenced = self.conversation.responding or self._silenced
+            reaction.add(self._stop())
+        if self.is_reachable:
+            reaction.add(self.follow_up())
+        return reaction
+
+    def follow_up(self) -> Reaction:
+        """Return what is due after what just happened: to stop a muted assistant, to say a line, or to answer."""
         responding = self.conversation.responding
         if self._own_line == NEXT:
             self._own_line = responding or NEXT
@@ -97,26 +154,77 @@ class Watch:
             self._own_line = ""
         if responding and responding != self._silenced and self._has_to_stop():
             self._silenced = responding
-            return stop_events()
-        if responding or not self._to_say or self._own_line:
-            return []
-        self._own_line = NEXT
-        return [line_event(self._to_say.pop(0))]
+            return self._stop()
+        if responding or self._own_line or self._is_answer_asked:
+            return Reaction()
+        if self._to_say:
+            self._own_line, self._line = NEXT, self._to_say.pop(0)
+            return Reaction([line_event(self._line)])
+        if self._is_answer_due and not self.is_muted:
+            self._is_answer_due, self._is_answer_asked = False, True
+            return Reaction([self._answer_event()])
+        return Reaction()
+
+    def _answer_event(self) -> Event:
+        is_bare, self._answers_without_tools = self._answers_without_tools, False
+        response = {"response": {"tool_choice": "none"}} if is_bare else {}
+        return {"type": "response.create", "event_id": ANSWER_ID} | response
+
+    def is_own_line(self, response_id: str) -> bool:
+        """Tell whether a response says a line of ours."""
+        return self._own_line in (NEXT, response_id)
+
+    def _of_acts(self, ask: Callable[[Act], Reaction]) -> Reaction:
+        reaction = Reaction()
+        for act in self.acts:
+            try:
+                reaction.add(ask(act))
+            except Exception:  # a fault in one part must not end the call, nor keep it from the other parts
+                logger.exception("a part that acts on calls failed call=%s part=%s", self.call.pk, type(act).__name__)
+        return reaction
+
+    def _take_own(self, event: Event) -> None:
+        """Learn how a response that was asked for here stands: it began, or has to be asked for again."""
+        failed = event.get("error")
+        event_id = failed.get("event_id") if isinstance(failed, dict) else None
+        if failed is not None and event_id in (ANSWER_ID, LINE_ID) and failed.get("code") == BUSY:
+            self._is_answer_due |= event_id == ANSWER_ID
+            self._to_say[:0] = [self._line] if event_id == LINE_ID else []
+            self.conversation.note_responding()
+        if failed is None or event_id == ANSWER_ID:
+            self._is_answer_asked = False
+        elif event_id == LINE_ID:
+            self._own_line = ""
 
     def _has_to_stop(self) -> bool:
         """Another's response gives way to a line, and to nothing while the assistant is muted."""
         return not self._own_line and (self.is_muted or bool(self._to_say))
 
-    def _carry_out(self, command: CallCommand) -> list[Event]:
+    def _stop(self) -> Reaction:
+        """Return what stops the response in progress, and its sound: on a socket the client plays that itself."""
+        cancel: list[Event] = [{"type": "response.cancel"}] if self.conversation.responding else []
+        if self.call.transport != Call.Transport.WEBSOCKET:
+            return Reaction([*cancel, {"type": "output_audio_buffer.clear"}])
+        cleared = {"type": "output_audio_buffer.cleared", "event_id": "server_stop"}
+        return Reaction(cancel, [cleared | {"response_id": self.conversation.responding}])
+
+    def _carry_out(self, command: CallCommand) -> Reaction:
         if command.kind == CallCommand.Kind.SAY:
-            self._to_say.append(command.text)
-            return []
+            return Reaction(say=[command.text])
         if command.kind in (CallCommand.Kind.MUTE, CallCommand.Kind.UNMUTE):
             self.is_muted = command.kind == CallCommand.Kind.MUTE
-            return self._answering_events()
-        if self.granted is not None:
-            self.granted |= command.session
-        return [session_event(command.session)]
+            return Reaction(self._answering_events())
+        if command.kind == CallCommand.Kind.AGENT and command.agent_version is not None:
+            return handed_over(command.agent_version)
+        return Reaction(session=dict(command.session))
+
+    def _grant(self, changes: dict[str, Any]) -> None:
+        """Let a change hold. The upstream has it in a moment; until then its absence is nobody's doing."""
+        for session in (self.granted, self.conversation.session):
+            if session is not None:
+                session |= merge_session(session, changes)
+        if "tools" in changes:
+            self.tools = tool_names(changes)
 
     def _answering_events(self) -> list[Event]:
         """Return the update by which the upstream answers what it hears, or no more."""
@@ -142,9 +250,12 @@ class Watch:
         self._drift = self._drift or report.drift
 
     def repair(self, now: datetime) -> Event | None:
-        """Return the event that puts a changed session right: once."""
+        """Return the event that puts a changed session right: once. A later change ends the call, however short."""
         changed = self._changed_fields()
-        if not changed or self._restored_at is not None:
+        if not changed:
+            return None
+        if self._restored_at is not None:
+            self._has_drifted_again |= self._is_past_repair(now)
             return None
         self._restored_at, self._drift = now, tuple(changed)
         return session_event(restoring(self.granted or {}))
@@ -156,13 +267,17 @@ class Watch:
         is_blind = self.monitoring in (Call.Monitoring.LOST, Call.Monitoring.UNMONITORED)
         if is_blind and not self.call.unmonitored_allowed:
             return Call.EndReason.UNMONITORED
+        if not self._standing.has_access:
+            return Call.EndReason.ACCESS_ENDED
         if not self._standing.has_allowance:
             return Call.EndReason.BUDGET
-        was_restored = self._restored_at is not None and now - self._restored_at > RESTORE_GRACE
-        if was_restored and self._changed_fields():
+        if self._has_drifted_again or (self._is_past_repair(now) and self._changed_fields()):
             return Call.EndReason.POLICY_DRIFT
         limits = self._limits_while_blind() if is_blind else self.limits
         return limits.breach(self.conversation, self._standing.spent_microdollars, now)
+
+    def _is_past_repair(self, now: datetime) -> bool:
+        return self._restored_at is not None and now - self._restored_at > RESTORE_GRACE
 
     def _limits_while_blind(self) -> Limits:
         """Whoever sees nothing cannot tell that nobody speaks."""
@@ -181,13 +296,14 @@ def session_event(changes: dict[str, Any]) -> Event:
     return {"type": "session.update", "session": {**changes, "type": "realtime"}}
 
 
-def stop_events() -> list[Event]:
-    """Return what stops the response in progress, and its sound."""
-    return [{"type": "response.cancel"}, {"type": "output_audio_buffer.clear"}]
-
-
 def line_event(line: str) -> Event:
     """Return what has the assistant say a line, in the conversation and without its tools."""
     quoted = line.replace('"', "'")
     instructions = f'Say exactly this, word for word, and nothing else: "{quoted}"'
-    return {"type": "response.create", "response": {"instructions": instructions, "tools": []}}
+    response = {"instructions": instructions, "tools": []}
+    return {"type": "response.create", "event_id": LINE_ID, "response": response}
+
+
+def tool_names(session: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of a session's function tools."""
+    return frozenset(str(tool["name"]) for tool in session["tools"] if tool.get("type") == "function")

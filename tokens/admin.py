@@ -282,7 +282,14 @@ class PolicyAdmin(RecordedAdmin):
         (
             "What",
             {
-                "fields": ["allowed_kinds", "allowed_agents", "allowed_models", "allowed_voices", "own_session"],
+                "fields": [
+                    "allowed_kinds",
+                    "allowed_agents",
+                    "allowed_models",
+                    "allowed_voices",
+                    "own_session",
+                    "allowed_mcp_servers",
+                ],
                 "description": "An empty field leaves the question to the next wider policy; [] allows nothing.",
             },
         ),
@@ -301,6 +308,7 @@ class PolicyAdmin(RecordedAdmin):
                     "microdollars_a_month",
                     "transcripts",
                     "unmonitored_calls",
+                    "delete_transcripts",
                 ],
             },
         ),

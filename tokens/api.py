@@ -26,6 +26,7 @@ BODY_HEADERS: Final = {
     "Idempotency-Key": "HTTP_IDEMPOTENCY_KEY",
 }
 NO_STORE: Final = {"Cache-Control": "no-store"}
+RECEIPT: Final = "X-Audit-Event"
 
 
 @csrf_exempt
@@ -33,8 +34,8 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 async def client_secret(request: HttpRequest) -> JsonResponse:
     """Issue a client secret: `POST /api/client-secret`.
 
-    Body: nothing, or `{"agent", "sessionId", "capabilities", "kind", "expiresAfter"}`. A session with its CSRF
-    token, or an API key with the scope `mint`, authenticates. `Idempotency-Key` is honoured.
+    Body: nothing, or `{"agent", "version", "sessionId", "capabilities", "kind", "expiresAfter"}`. A session with
+    its CSRF token, or an API key with the scope `mint`, authenticates. `Idempotency-Key` is honoured.
     """
     issued = await _issue(request, parse_wish)
     issuance = issued.issuance
@@ -48,8 +49,9 @@ async def client_secret(request: HttpRequest) -> JsonResponse:
         "kind": issuance.kind,
         "value": issued.value,
         "expires_at": _expires_at(issued),
+        "auditEvent": issued.event.number,
     }
-    return JsonResponse(body, headers=NO_STORE | issued.rate.headers())
+    return _answer(issued, body)
 
 
 @csrf_exempt
@@ -58,7 +60,7 @@ async def upstream_client_secret(request: HttpRequest) -> JsonResponse:
     """Issue a client secret in the upstream's own shape: `POST /v1/realtime/client_secrets`."""
     issued = await _issue(request, parse_upstream_wish)
     body = {"value": issued.value, "expires_at": _expires_at(issued), "session": issued.session}
-    return JsonResponse(body, headers=NO_STORE | issued.rate.headers())
+    return _answer(issued, body)
 
 
 @csrf_exempt
@@ -79,11 +81,16 @@ async def session(request: HttpRequest) -> JsonResponse:
         "expires_at": expires_at,
         "client_secret": {"value": issued.value, "expires_at": expires_at},
     }
-    return JsonResponse(body, headers=NO_STORE | issued.rate.headers())
+    return _answer(issued, body)
 
 
 async def _issue(request: HttpRequest, parse: Parser) -> IssuedSecret:
     return await issue_client_secret(partial(_read, request, parse))
+
+
+def _answer(issued: IssuedSecret, body: Mapping[str, Any]) -> JsonResponse:  # Any: JSON
+    """Answer with the receipt: by its number the event that tells of the secret can be proved to anybody."""
+    return JsonResponse(body, headers=NO_STORE | issued.rate.headers() | {RECEIPT: str(issued.event.number)})
 
 
 def _read(request: HttpRequest, parse: Parser) -> Asked:
@@ -98,12 +105,12 @@ def _read(request: HttpRequest, parse: Parser) -> Asked:
         check_origin(request, requester)
         if is_get and requester.user is not None and requester.api_key is None:
             _check_own_page(request)
-        return Asked(requester, parse(_headers(request), request.body if not is_get else b""))
+        return Asked(requester, parse(body_headers(request), request.body if not is_get else b""))
     except CodedError as exc:
         return Asked(requester, refusal=exc)
 
 
-def _headers(request: HttpRequest) -> Mapping[str, str]:
+def body_headers(request: HttpRequest) -> Mapping[str, str]:
     """Return the fields that say how to read the body."""
     return {name: request.META[field] for name, field in BODY_HEADERS.items() if field in request.META}
 

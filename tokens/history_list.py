@@ -38,7 +38,7 @@ class KindFilter(ValueFilter):
     title, parameters, field = "kind", ("kind",), "kind"
 
     def values(self) -> Iterable[tuple[str, str]]:
-        return Kind.choices
+        return [(kind.value, str(kind.label)) for kind in Kind]
 
 
 class CodeFilter(SelectFilter):

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from tokens.cache_pause import asking_cache
 from tokens.exceptions import LimitsUnavailable, RateLimited
+from tokens.refusals import RefusalCounter
 
 NO_REQUEST: Final = HttpRequest()  # the package hands it on to the function that makes the key
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -61,10 +62,15 @@ def check_rate(group: str, *, key: str, rate: str) -> RateState:
 
 
 class RequestRates:
-    """The rates that one request was counted against: each once, however often the request's work runs."""
+    """What one request was counted against, rates and refusals: once, however often the request's work runs."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], RateState | RateLimited] = {}
+        self._refusals: dict[str, RefusalCounter] = {}
+
+    def refusals(self, kind: str) -> RefusalCounter:
+        """Return the counter of one kind of refusal, which counts this request once."""
+        return self._refusals.setdefault(kind, RefusalCounter(kind))
 
     def check(self, group: str, *, key: str, rate: str) -> RateState:
         """Do as `check_rate`, and answer as before when asked again."""

@@ -12,8 +12,9 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
-from agents.models import Configuration
+from agents.models import MarkingQuerySet
 from tokens.constants import (
     EXPIRY_BUFFER_S,
     LAST_USED_STEP_S,
@@ -29,14 +30,14 @@ from voiceagent.person import USER_AGENT_CHARS
 
 
 class Scope(models.TextChoices):
-    MINT = "mint", "Issue client secrets"
-    READ = "read", "Read one's own history"
-    CONTROL = "control", "End calls, revoke secrets"
+    MINT = "mint", _("Issue client secrets")
+    READ = "read", _("Read one's own history")
+    CONTROL = "control", _("End calls, revoke secrets")
 
 
 class Kind(models.TextChoices):
-    RELAYED = "relayed", "Relayed"
-    DIRECT = "direct", "Direct"
+    RELAYED = "relayed", _("Relayed")
+    DIRECT = "direct", _("Direct")
 
 
 class Transcripts(models.TextChoices):
@@ -134,13 +135,7 @@ class ApiKey(models.Model):
         return self.last_used_at is None or now - self.last_used_at > timedelta(seconds=LAST_USED_STEP_S)
 
 
-class PolicyQuerySet(models.QuerySet["Policy"]):
-    def update(self, **kwargs: Any) -> int:
-        with transaction.atomic():  # else the new mark could be seen, and kept, with the old rows
-            changed = super().update(**kwargs)
-            Configuration.note_change()
-        return changed
-
+class PolicyQuerySet(MarkingQuerySet["Policy"]):
     def for_user(self, user: User, api_key: ApiKey | None) -> "PolicyQuerySet":
         """Return the policies that concern a user, in no order: of the key, the user, their groups, everybody."""
         groups = User.groups.through.objects.filter(user_id=user.pk).values("group_id")
@@ -163,6 +158,10 @@ class Policy(models.Model):
     own_session = models.BooleanField(
         null=True, blank=True, help_text="May send instructions, tools and settings of their own."
     )
+    allowed_mcp_servers = models.JSONField(
+        "allowed MCP servers", null=True, blank=True, validators=[check_words],
+        help_text='Addresses that sessions of their own may name: ["https://mcp.example.com/sse"]. Empty: none.',
+    )  # fmt: skip
     max_ttl_s = models.PositiveIntegerField(
         "longest life of a secret",
         null=True,
@@ -190,6 +189,11 @@ class Policy(models.Model):
     transcripts = models.CharField(max_length=8, blank=True, choices=Transcripts, help_text="What is kept of words.")
     unmonitored_calls = models.BooleanField(
         null=True, blank=True, help_text="May a call go on whose events we cannot see? Nobody counts what it costs."
+    )
+    delete_transcripts = models.BooleanField(
+        null=True,
+        blank=True,
+        help_text="May people delete the words of their own calls? The record keeps that they did.",
     )
     allowed_networks = models.JSONField(
         null=True, blank=True, validators=[check_networks], help_text='["192.0.2.0/24"]'

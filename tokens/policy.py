@@ -30,6 +30,7 @@ class Allowance:
     models: tuple[str, ...] | None
     voices: tuple[str, ...] | None
     own_session: bool
+    mcp_servers: tuple[str, ...]
     max_ttl_s: int
     issue_rate: str  # of the user, with all keys together
     key_issue_rate: str  # of the key alone; empty unless its own policy sets one
@@ -45,6 +46,7 @@ class Allowance:
     microdollars_a_call: int | None
     transcripts: str
     unmonitored_calls: bool
+    delete_transcripts: bool
     networks: tuple[str, ...]
     origins: tuple[str, ...] | None
 
@@ -72,14 +74,17 @@ class Allowance:
         if self.models is not None and model not in self.models:
             raise PolicyDenied(f"Your policy does not allow the model {model!r}.", context={"rule": "models"})
 
+    def allows_voice(self, voice: str) -> bool:
+        return self.voices is None or voice in self.voices
+
     def check_voice(self, voice: str) -> None:
-        if self.voices is not None and voice not in self.voices:
+        if not self.allows_voice(voice):
             raise PolicyDenied(f"Your policy does not allow the voice {voice!r}.", context={"rule": "voices"})
 
     def check_session_fields(self, session: dict[str, Any]) -> None:
         """Raise PolicyDenied when a session names more than model and voice without the right to."""
         if self.own_session:
-            return
+            return self.check_tools(session.get("tools"))
         extra = sorted(session.keys() - PLAIN_SESSION_FIELDS)
         audio = session.get("audio") or {}
         extra += [f"audio.{name}" for name in sorted(audio.keys() - {"output"})]
@@ -89,6 +94,25 @@ class Allowance:
                 f"Your policy does not allow a session of your own; remove {', '.join(extra)} or name an agent.",
                 context={"rule": "own_session", "fields": extra},
             )
+        return None
+
+    def check_tools(self, tools: object) -> None:
+        """Raise PolicyDenied for an MCP server that the policy does not list, or that would be asked unapproved."""
+        for tool in tools if isinstance(tools, list) else ():
+            if not isinstance(tool, dict) or tool.get("type") != "mcp":
+                continue
+            if tool.get("server_url") not in self.mcp_servers:
+                raise PolicyDenied("Your policy does not allow this MCP server.", context={"rule": "mcp_servers"})
+            if tool.keys() & {"authorization", "headers"}:
+                raise PolicyDenied(
+                    "Sessions are kept on record: what an MCP server is authorized with must not stand in them.",
+                    context={"rule": "mcp_servers"},
+                )
+            if tool.get("require_approval", "always") != "always":
+                raise PolicyDenied(
+                    "Each call of an MCP server has to be approved: leave require_approval out.",
+                    context={"rule": "mcp_servers"},
+                )
 
     def allows_agent(self, slug: str) -> bool:
         return self.agents is None or slug in self.agents
@@ -116,6 +140,7 @@ def allowance_of(user: User, api_key: ApiKey | None, mark: int | None = None) ->
         models=first("allowed_models", None),
         voices=first("allowed_voices", None),
         own_session=first("own_session", False),
+        mcp_servers=first("allowed_mcp_servers", ()),
         max_ttl_s=first("max_ttl_s", settings.CLIENT_SECRET_MAX_TTL_S),
         issue_rate=first("issue_rate", settings.ISSUE_RATE, [policy for policy in policies if not policy.api_key_id]),
         key_issue_rate=first("issue_rate", "", [policy for policy in policies if policy.api_key_id]),
@@ -131,6 +156,7 @@ def allowance_of(user: User, api_key: ApiKey | None, mark: int | None = None) ->
         microdollars_a_call=first("microdollars_a_call", None),
         transcripts=first("transcripts", settings.TRANSCRIPTS),
         unmonitored_calls=first("unmonitored_calls", settings.UNMONITORED_CALLS == "allow"),
+        delete_transcripts=first("delete_transcripts", settings.DELETE_TRANSCRIPTS == "allow"),
         networks=first("allowed_networks", ()),
         origins=first("allowed_origins", None),
     )

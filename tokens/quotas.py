@@ -4,7 +4,7 @@ Secrets are counted when they are issued. Seconds and money are counted for call
 most that it can use, and at its end what it used takes the place of that.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -56,11 +56,17 @@ class Standing:
 def use_quotas(user: User, allowance: Allowance, now: datetime) -> None:
     """Count one secret against every allowance that has a limit, within the caller's transaction.
 
-    Raises QuotaExceeded, with when it starts anew; the caller's rollback then gives back what was counted.
+    Raises QuotaExceeded, with when it starts anew and nothing counted.
     """
+    _add_all(user, allowance, now, [(metric, 1) for metric in SECRETS if getattr(allowance, metric) is not None])
+
+
+def check_secret_is_left(user: User, allowance: Allowance, now: datetime) -> None:
+    """Raise QuotaExceeded when the next secret could not be counted. Counts nothing."""
+    used = _used(user, SECRETS, now)
     for metric in SECRETS:
         limit = getattr(allowance, metric)
-        if limit is not None and not _add(subject(user), metric, now, 1, limit):
+        if limit is not None and used[metric] >= limit:
             raise _exceeded(metric, limit, now)
 
 
@@ -81,7 +87,7 @@ def reserve_call(user: User, allowance: Allowance, now: datetime, *, model: str)
 
     A call may last as long as the policy says, the seconds that are left, and what the money that is left pays for
     when both sides speak all the time. Nothing is reserved where there is no limit.
-    Raises QuotaExceeded when that is less than SHORTEST_CALL_S, and ModelUnpriced.
+    Raises QuotaExceeded when that is less than SHORTEST_CALL_S, and ModelUnpriced, with nothing reserved.
     """
     if not _is_limited(allowance):
         return Reservation(allowance.call_max_s, 0, 0)
@@ -92,11 +98,9 @@ def reserve_call(user: User, allowance: Allowance, now: datetime, *, model: str)
         seconds=longest_s if _has_limit(allowance, SECONDS) else 0,
         microdollars=rate.microdollars(longest_s) if _has_limit(allowance, MONEY) else 0,
     )
-    for metrics, amount in ((SECONDS, reservation.seconds), (MONEY, reservation.microdollars)):
-        for metric in metrics:
-            # Each is one conditional UPDATE, so that what was read above may be out of date and nobody gets too much.
-            if amount and not _add(subject(user), metric, now, amount, getattr(allowance, metric)):
-                raise _exceeded(metric, getattr(allowance, metric), now)
+    amounts = [(metric, reservation.seconds) for metric in SECONDS if reservation.seconds]
+    amounts += [(metric, reservation.microdollars) for metric in MONEY if reservation.microdollars]
+    _add_all(user, allowance, now, amounts)
     return reservation
 
 
@@ -211,6 +215,20 @@ def _exceeded(metric: str, limit: int, now: datetime, *, is_short: bool = False)
         retry_after_ms=int((starts_anew - now).total_seconds() * 1000),
         context={"metric": metric, "limit": limit, "resetsAt": int(starts_anew.timestamp())},
     )
+
+
+def _add_all(user: User, allowance: Allowance, now: datetime, amounts: Sequence[tuple[str, int]]) -> None:
+    """Count against several allowances, or against none. Raises QuotaExceeded.
+
+    Each is one conditional UPDATE, so that what was read before may be out of date and nobody gets too much.
+    """
+    for counted, (metric, amount) in enumerate(amounts):
+        limit = getattr(allowance, metric)
+        if _add(subject(user), metric, now, amount, limit):
+            continue
+        for earlier, its_amount in amounts[:counted]:
+            _subtract(subject(user), earlier, now, its_amount)
+        raise _exceeded(metric, limit, now)
 
 
 def _add(subject: str, metric: str, moment: datetime, amount: int, limit: int | None) -> bool:

@@ -18,9 +18,18 @@ class RefusalCounter:
 
     def __init__(self, kind: str) -> None:
         self._name = f"refusals:{kind}"
+        self._counted: int | None = None
 
     def count(self) -> int:
-        """Count one refusal; return how many there were beyond those that are kept apart, 0 for one of these."""
+        """Count one refusal; return how many there were beyond those that are kept apart, 0 for one of these.
+
+        Asked again it answers as before: the work that writes a refusal may run more than once.
+        """
+        if self._counted is None:
+            self._counted = self._count()
+        return self._counted
+
+    def _count(self) -> int:
         try:
             with asking_cache():
                 if cache.add(self._name, 1, WINDOW_S):

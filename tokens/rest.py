@@ -11,12 +11,12 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
-from agents.models import Agent
 from realtime_api.errors import CodedError
 from tokens import exceptions, quotas
 from tokens.authentication import KeyOrSession
 from tokens.key_services import create_api_key, refuse_key_use, revoke_api_key
 from tokens.models import ApiKey, Issuance, Scope
+from tokens.open_agents import open_agents, open_voices
 from tokens.policy import allowance_of
 from tokens.requester import requester_of
 from tokens.serializers import ApiKeySerializer, IssuanceSerializer, NewKeySerializer
@@ -208,16 +208,32 @@ class ModelsView(OwnView):
 
     def get(self, request: Request) -> Response:
         allowance = allowance_of(owner_of(request), key_of(request))
-        of_agents = {
-            agent.published.effective_model
-            for agent in Agent.objects.offered()
-            if agent.published and allowance.allows_agent(agent.slug)
-        }
+        of_agents = {version.effective_model for _, version in open_agents(allowance)}
         models = sorted(of_agents | set(allowance.models or ()))
         if allowance.models is not None:
             models = [model for model in models if model in allowance.models]
         data = [{"id": model, "object": "model", "created": 0, "owned_by": "openai"} for model in models]
         return Response({"object": "list", "data": data})
+
+
+class AgentsView(OwnView):
+    """`GET /api/agents`: the agents that one may talk to, the default one first."""
+
+    def get(self, request: Request) -> Response:
+        allowance = allowance_of(owner_of(request), key_of(request))
+        results = [
+            {
+                "slug": agent.slug,
+                "name": agent.name,
+                "description": agent.description,
+                "version": version.number,
+                "language": version.language,
+                "voice": version.voice,
+                "voices": open_voices(version, allowance),
+            }
+            for agent, version in open_agents(allowance)
+        ]
+        return Response({"results": results})
 
 
 def _camel(name: str) -> str:

@@ -22,7 +22,7 @@ from django.utils import timezone
 from agents.models import AgentVersion
 from audit import group_commit
 from audit.actions import Action
-from audit.group_commit import Group, read_once
+from audit.group_commit import Group, Recorded, read_once
 from audit.records import Fact
 from audit.services import durable_record, record_event
 from realtime_api import client_secrets
@@ -36,7 +36,6 @@ from tokens.constants import INTENT_DEADLINE_S, SESSION_ID_CHARS
 from tokens.limits import RateState, RequestRates
 from tokens.models import ApiKey, Issuance, Kind
 from tokens.policy import Allowance, allowance_of, chosen_kind
-from tokens.refusals import RefusalCounter
 from tokens.requester import Requester
 from tokens.wishes import Wish
 from voiceagent.log_lines import storable
@@ -70,12 +69,16 @@ class Admitted:
 
 @dataclass(frozen=True)
 class IssuedSecret:
-    """The answer to a wish; `value` exists only here and in the response. session: as granted."""
+    """The answer to a wish; `value` exists only here and in the response. session: as granted.
+
+    event: the outcome's, which is its receipt.
+    """
 
     value: str
     issuance: Issuance
     session: dict[str, Any]
     rate: RateState
+    event: Recorded
 
     def __repr__(self) -> str:
         return f"IssuedSecret({self.issuance!r})"
@@ -102,30 +105,26 @@ class _Issuing:
 
     def __init__(self, read: Callable[[], Asked]) -> None:
         self._read = read
-        self._asked: Asked | None = None
         self._rates = RequestRates()
 
     async def run(self) -> IssuedSecret:
-        try:
-            decision = await group_commit.commit(self._decide)
-        except exceptions.IssueError as exc:
-            # An allowance that is used up shows while its row is locked: the intent is undone, the refusal kept.
-            if self._asked is not None:
-                await group_commit.commit(partial(record_refusal, asked=self._asked, error=exc))
-            raise
+        decision = await group_commit.commit(self._decide)
         if isinstance(decision, CodedError):
             raise decision
         return decision if isinstance(decision, IssuedSecret) else await _ask_upstream(decision)
 
     def _decide(self, group: Group) -> "IssuedSecret | Admitted | CodedError":
         """Read, decide, and write the intent of what is admitted, or the refusal of what is not."""
-        asked = self._asked = self._read()
+        asked = self._read()
+        refuse = partial(record_refusal, group, asked, self._rates)
+        # An allowance that is used up shows while its row is locked: the refusal takes the place of the intent.
+        group.when_refused(refuse)
         try:
             if asked.refusal is not None:
                 raise asked.refusal
             admitted = _admit(asked, self._rates)
         except CodedError as exc:
-            record_refusal(group, asked=asked, error=exc)
+            refuse(exc)
             return exc
         key = asked.requester.api_key
         if key is not None and key.needs_last_used(timezone.now()):
@@ -141,8 +140,8 @@ def _issue_ours(group: Group, admitted: Admitted) -> IssuedSecret:
     session = {"object": "realtime.session", "id": issuance.session_id, "expires_at": 0}
     minted = MintedSecret(client_secrets.make_value(), expires_at, dict(admitted.session) | session, request_id="")
     _fill_in(issuance, minted)
-    _record(group, Action.CLIENT_SECRET_ISSUED, issuance, expires_at=expires_at, model=issuance.model)
-    return IssuedSecret(minted.value, issuance, minted.session, admitted.rate)
+    event = _record_issued(group, issuance, minted)
+    return IssuedSecret(minted.value, issuance, minted.session, admitted.rate, event)
 
 
 async def _ask_upstream(admitted: Admitted) -> IssuedSecret:
@@ -158,8 +157,8 @@ async def _ask_upstream(admitted: Admitted) -> IssuedSecret:
     except UpstreamError as exc:
         await group_commit.commit(partial(_write_failure, admitted=admitted, error=exc))
         raise
-    await group_commit.commit(partial(_write_outcome, issuance=issuance, minted=minted))
-    return IssuedSecret(minted.value, issuance, minted.session, admitted.rate)
+    event = await group_commit.commit(partial(_write_outcome, issuance=issuance, minted=minted))
+    return IssuedSecret(minted.value, issuance, minted.session, admitted.rate, event)
 
 
 def _admit(asked: Asked, rates: RequestRates) -> Admitted:
@@ -174,11 +173,35 @@ def _admit(asked: Asked, rates: RequestRates) -> Admitted:
     rate = rates.check("issue", key=requester.rate_key, rate=allowance.issue_rate)
     if requester.api_key is not None and allowance.key_issue_rate:
         rate = min(rate, rates.check("issue-key", key=requester.actor, rate=allowance.key_issue_rate), key=_left)
+    issuance, session = _granted(user, requester, wish, allowance)
+    return Admitted(user, issuance, session, wish, allowance, _granted_ttl(wish, allowance), rate, requester.person)
+
+
+def rehearse_issuing(requester: Requester, wish: Wish) -> tuple[Issuance, Allowance]:
+    """Decide about a wish as `issue_client_secret` would just now: nothing is issued, counted or written.
+
+    Returns the issuance that it would begin with. Raises IssueError.
+    """
+    user = requester.user
+    if user is None:
+        raise exceptions.NotAuthenticated()
+    allowance = allowance_of(user, requester.api_key)
+    issuance, _ = _granted(user, requester, wish, allowance)
+    _granted_ttl(wish, allowance)
+    quotas.check_secret_is_left(user, allowance, timezone.now())
+    return issuance, allowance
+
+
+def _granted(user: User, requester: Requester, wish: Wish, allowance: Allowance) -> tuple[Issuance, SessionConfig]:
+    """Return the issuance, not saved yet, and the session of a wish that policy grants. Raises IssueError."""
     if not settings.UPSTREAM_API_KEY:
         raise exceptions.NotConfigured()
     allowance.check_network(requester.ip)
     allowance.check_origin(requester.origin)
-    version = _find_agent_version(wish.agent_slug, allowance, requester.mark)
+    if wish.version_number is None:
+        version = _find_agent_version(wish.agent_slug, allowance, requester.mark)
+    else:
+        version = _find_version_to_try(requester, wish.agent_slug, wish.version_number)
     session = _granted_session(version, wish, allowance)
     quotas.check_call_is_left(user, allowance, timezone.now(), model=session["model"])
     issuance = Issuance(
@@ -189,13 +212,13 @@ def _admit(asked: Asked, rates: RequestRates) -> Admitted:
         agent=version.agent.slug,
         model=session["model"],
         voice=session["audio"]["output"]["voice"],
-        session=session if wish.session is not None else None,
+        session=session if wish.session is not None or wish.voice else None,
         session_id=wish.session_id or f"sess_{secrets.token_hex(12)}",
         idempotency_digest=_idempotency_digest(wish) if wish.idempotency_key else None,
         body_digest=wish.body_digest,
         requested_at=timezone.now(),
     )
-    return Admitted(user, issuance, session, wish, allowance, _granted_ttl(wish, allowance), rate, requester.person)
+    return issuance, session
 
 
 def _left(rate: RateState) -> int:
@@ -204,12 +227,22 @@ def _left(rate: RateState) -> int:
 
 def _granted_session(version: AgentVersion, wish: Wish, allowance: Allowance) -> SessionConfig:
     session = version.session_config()
+    if wish.voice:
+        session = _with_voice(session, version, wish.voice)
     if wish.session is not None:
         allowance.check_session_fields(wish.session)
         session = merge_session(session, wish.session)
     allowance.check_model(session["model"])
     allowance.check_voice(session["audio"]["output"]["voice"])
     return session
+
+
+def _with_voice(session: SessionConfig, version: AgentVersion, voice: str) -> SessionConfig:
+    if voice not in (version.voice, *version.voices):
+        raise exceptions.PolicyDenied(
+            f"This agent does not offer the voice {voice!r}.", context={"rule": "agent_voices"}
+        )
+    return merge_session(session, {"type": "realtime", "audio": {"output": {"voice": voice}}})
 
 
 def _granted_ttl(wish: Wish, allowance: Allowance) -> int:
@@ -222,7 +255,8 @@ def _granted_ttl(wish: Wish, allowance: Allowance) -> int:
 def _write_intent(group: Group, admitted: Admitted) -> None:
     """Use up the allowances and write the intent, both or neither.
 
-    The group raises QuotaExceeded, and AlreadyMinted or IdempotencyMismatch for an Idempotency-Key used before.
+    The group is refused with QuotaExceeded, and with AlreadyMinted or IdempotencyMismatch for an Idempotency-Key used
+    before.
     """
     user, issuance, allowance = admitted.user, admitted.issuance, admitted.allowance
 
@@ -233,9 +267,10 @@ def _write_intent(group: Group, admitted: Admitted) -> None:
 
     group.lock(quotas.subject(user), use)
     group.insert(issuance)
+    tried: dict[str, Any] = {"preview": admitted.wish.version_number} if admitted.wish.version_number else {}
     _record(
         group, Action.CLIENT_SECRET_REQUESTED, issuance,
-        person=admitted.person, agent=issuance.agent, kind=issuance.kind,
+        person=admitted.person, agent=issuance.agent, kind=issuance.kind, **tried,
     )  # fmt: skip
 
 
@@ -245,10 +280,14 @@ _OUTCOME: Final = (
 _FAILURE: Final = ("status", "error_code", "upstream_status", "upstream_data", "decided_at", "idempotency_digest")
 
 
-def _write_outcome(group: Group, issuance: Issuance, minted: MintedSecret) -> None:
+def _write_outcome(group: Group, issuance: Issuance, minted: MintedSecret) -> Recorded:
     _fill_in(issuance, minted)
     group.update(issuance, _OUTCOME)
-    _record(group, Action.CLIENT_SECRET_ISSUED, issuance, expires_at=minted.expires_at, model=issuance.model)
+    return _record_issued(group, issuance, minted)
+
+
+def _record_issued(group: Group, issuance: Issuance, minted: MintedSecret) -> Recorded:
+    return _record(group, Action.CLIENT_SECRET_ISSUED, issuance, expires_at=minted.expires_at, model=issuance.model)
 
 
 def _fill_in(issuance: Issuance, minted: MintedSecret) -> None:
@@ -282,13 +321,13 @@ def _write_failure(group: Group, admitted: Admitted, error: UpstreamError) -> No
     _record(group, action, issuance, code=error.code, upstream_status=error.upstream_status)
 
 
-def record_refusal(group: Group, *, asked: Asked, error: CodedError) -> None:
+def record_refusal(group: Group, asked: Asked, rates: RequestRates, error: CodedError) -> None:
     """Keep a refusal as a row. After the first few alike in a minute the last row tells about how many more.
 
     Refusals are cheap to cause, and must not be a way to fill the disk or to hold its lock.
     """
     requester = asked.requester
-    counter = RefusalCounter(f"{error.code}:{requester.rate_key}")
+    counter = rates.refusals(f"{error.code}:{requester.rate_key}")
     repeats = counter.count()
     if repeats:
         row = counter.row()
@@ -395,6 +434,16 @@ def _find_agent_version(slug: str, allowance: Allowance, mark: int | None) -> Ag
     return agent.published
 
 
+def _find_version_to_try(requester: Requester, slug: str, number: int) -> AgentVersion:
+    """Return any version of an agent, published or not, for a person who may change agents: a key is a program's."""
+    if requester.api_key is not None or requester.user is None or not requester.user.has_perm("agents.change_agent"):
+        raise exceptions.PolicyDenied("Only who may change agents can try a version.", context={"rule": "version"})
+    version = AgentVersion.objects.filter(agent__slug=slug, number=number).select_related("agent").first()
+    if version is None:
+        raise exceptions.UnknownAgent("There is no such version of this assistant.")
+    return version
+
+
 def _refuse_repeat(user: User, idempotency_digest: str, wish: Wish) -> None:
     before = Issuance.objects.filter(user=user, idempotency_digest=idempotency_digest).first()
     if before is None:
@@ -434,8 +483,8 @@ def _record(
     code: str = "",
     person: Mapping[str, Fact] | None = None,
     **facts: Fact,
-) -> None:
-    group.record(
+) -> Recorded:
+    return group.record(
         action,
         about=issuance,
         request_id=issuance.request_id,

@@ -17,20 +17,27 @@ from tokens.models import Kind
 from voiceagent.errors import TooLarge
 from voiceagent.strict_json import MAX_BODY_BYTES, NotStrictJson, is_plain_json, parse_strict_json
 
-FIELDS: Final = frozenset({"agent", "sessionId", "capabilities", "kind", "expiresAfter"})
+FIELDS: Final = frozenset({"agent", "version", "sessionId", "capabilities", "kind", "expiresAfter", "voice"})
 KINDS: Final = tuple(Kind.values)
 CAPABILITIES: Final = frozenset({"audio_input", "audio_output"})
-SERVER_OWNED: Final = frozenset({"model", "session", "instructions", "tools", "voice", "expires_after"})
+SERVER_OWNED: Final = frozenset({"model", "session", "instructions", "tools", "expires_after"})
 SESSION_ID: Final = re.compile(rf"[A-Za-z0-9._:-]{{1,{SESSION_ID_CHARS}}}")
+VOICE: Final = re.compile(r"[a-z]{1,40}")
 SLUG: Final = re.compile(r"[-a-zA-Z0-9_]{1,50}")
 IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a caller asks for. Empty and None mean the default. ttl_s is in seconds."""
+    """What a caller asks for. Empty and None mean the default. ttl_s is in seconds.
+
+    version_number: of the agent's versions, for those who try out what is not published.
+    voice: one that the agent offers.
+    """
 
     agent_slug: str = ""
+    version_number: int | None = None
+    voice: str = ""
     session_id: str = ""
     kind: str = ""
     ttl_s: int | None = None
@@ -94,13 +101,19 @@ def _own_form(body: dict[str, Any]) -> Wish:
     agent_slug = _text(body, "agent")
     if agent_slug and not SLUG.fullmatch(agent_slug):
         raise exceptions.UnknownAgent()
+    version_number = body.get("version")
+    if version_number is not None and not (agent_slug and type(version_number) is int and version_number > 0):
+        raise exceptions.InvalidRequest("'version' must be the number of one of the named agent's versions.")
     session_id = _text(body, "sessionId")
     if session_id and not SESSION_ID.fullmatch(session_id):
         raise exceptions.InvalidRequest("'sessionId' has characters that are not allowed.")
     if mask_keys(session_id) != session_id:
         raise exceptions.InvalidRequest("'sessionId' looks like a key, which must not end up in history.")
+    voice = _text(body, "voice")
+    if voice and not VOICE.fullmatch(voice):
+        raise exceptions.InvalidRequest("'voice' is not the name of a voice.")
     ttl_s = _ttl(body["expiresAfter"], "expiresAfter") if "expiresAfter" in body else None
-    return Wish(agent_slug=agent_slug, session_id=session_id, kind=kind, ttl_s=ttl_s)
+    return Wish(agent_slug, version_number, voice, session_id=session_id, kind=kind, ttl_s=ttl_s)
 
 
 def _upstream_form(body: dict[str, Any]) -> Wish:

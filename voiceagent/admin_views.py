@@ -1,7 +1,10 @@
 """Pages of the administration that belong to no single model. `AdminSite.admin_view` lets only staff in."""
 
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.cache import cache
@@ -20,7 +23,7 @@ from audit.services import record_event
 from relay.models import Call
 from tokens.models import ApiKey
 from tokens.services import Leak, find_leaked
-from usage.money import dollars
+from usage.money import MICRODOLLARS, dollars
 from voiceagent.acting import acting
 from voiceagent.admin_charts import bars_of
 from voiceagent.admin_words import time_of
@@ -28,7 +31,7 @@ from voiceagent.column_charts import charts_of
 from voiceagent.end_everything import end_everything, live_secrets
 from voiceagent.integrity_page import MAY_SEE as MAY_SEE_RECORD
 from voiceagent.integrity_page import Card, card
-from voiceagent.overview import KEPT_S, PERIODS, overview
+from voiceagent.overview import KEPT_S, PERIODS, Overview, Period, overview
 
 MAY_SEE_OVERVIEW: Final = ("tokens.view_issuance", "relay.view_call")
 MAY_LOOK_UP: Final = ("tokens.view_issuance", "tokens.view_apikey")
@@ -40,6 +43,8 @@ MAY_END_EVERYTHING: Final = (
 )
 PAGES: Final = {"issuance": "admin:tokens_issuance_change", "api_key": "admin:tokens_apikey_change"}
 MAX_USERS: Final = 50
+BUDGET_PERIOD: Final = timedelta(days=30)
+NEARLY_SPENT_PERCENT: Final = 80
 
 
 @require_http_methods(["GET"])
@@ -59,10 +64,32 @@ def overview_page(request: HttpRequest) -> HttpResponse:
         "counted_at": time_of(counted.counted_at),
         "charts": charts_of(counted, period),
         "spent": f"${dollars(counted.spent_microdollars)}",
+        "budget": budget_of(counted, period),
         "bars": bars_of(counted),
         "record": _record_card() if request.user.has_perm(MAY_SEE_RECORD) else None,
     }
     return render(request, "admin/overview.html", context)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What calls may cost in a period, as its share of the budget of 30 days."""
+
+    words: str
+    percent: int
+
+    @property
+    def badge(self) -> str:
+        return "bad" if self.percent > 100 else "warn" if self.percent >= NEARLY_SPENT_PERCENT else "good"
+
+
+def budget_of(counted: Overview, period: Period) -> Budget | None:
+    """Return how much of the budget is spent; None without one."""
+    a_month: int = settings.BUDGET_USD_A_MONTH
+    if not a_month:
+        return None
+    microdollars = round(a_month * MICRODOLLARS * (period.steps * period.step / BUDGET_PERIOD))
+    return Budget(f"${dollars(microdollars)}", -(-100 * counted.spent_microdollars // microdollars))
 
 
 def _record_card() -> Card:

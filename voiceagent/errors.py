@@ -4,10 +4,10 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
 from realtime_api.errors import CodedError, UpstreamError, UpstreamRefusedRequest
 
@@ -130,15 +130,16 @@ class UnsupportedMediaType(CodedError):
     suggested_action = "Send the type that the documentation names."
 
 
-View = Callable[..., Coroutine[Any, Any, HttpResponse]]
+Answer = TypeVar("Answer", bound=HttpResponseBase)
+View = Callable[..., Coroutine[Any, Any, Answer]]
 
 
-def allow_methods(*methods: str) -> Callable[[View], View]:
+def allow_methods(*methods: str) -> Callable[[View[Answer]], View[Answer | HttpResponse]]:
     """Decorate an asynchronous view that takes these methods and answers all others in our form."""
 
-    def decorate(view: View) -> View:
+    def decorate(view: View[Answer]) -> View[Answer | HttpResponse]:
         @wraps(view)
-        async def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        async def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Answer | HttpResponse:
             if request.method not in methods:
                 return error_response(request, MethodNotAllowed(headers={"Allow": ", ".join(methods)}))
             return await view(request, *args, **kwargs)

@@ -11,6 +11,7 @@ from django.db import transaction
 from audit.retention import erase_personal_data, personal_data_of
 from relay.models import Call, TranscriptItem
 from tokens.models import ApiKey, Issuance
+from tools.models import ToolCall
 from usage.models import UsageDay, UsageRecord
 from voiceagent.end_everything import end_everything
 
@@ -49,6 +50,8 @@ def forget_user(user: User, *, actor: str, request_id: str, reason: str) -> Trac
         Issuance.objects.filter(user=user).update(username=name, ip=None, user_agent="")
         Call.objects.filter(user=user).update(username=name, end_detail="")
         TranscriptItem.objects.filter(call__user=user).delete()
+        ToolCall.objects.filter(call__user=user).update(arguments="", result="")
+        ToolCall.objects.filter(approver=user.username).update(approver=name)
         for model in (UsageRecord, UsageDay):
             model.objects.filter(username=user.username).update(username=name)
         AccessAttempt.objects.filter(username=user.username).delete()

@@ -25,8 +25,8 @@ def mask(text: str) -> str:
 
 
 def storable(foreign_text: str) -> str:
-    """Return what another server said as history may keep it: without our secrets, and without NUL."""
-    return mask(foreign_text).replace("\0", "")
+    """Return what another server said as every database takes it: no secret of ours, no NUL, no half of a character."""
+    return mask(foreign_text).replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def own_secrets() -> tuple[str, ...]:

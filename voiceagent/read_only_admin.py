@@ -3,10 +3,14 @@
 from typing import Any, cast
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 from voiceagent.capped_paginator import CappedPaginator
 from voiceagent.list_filters import Chip, EvidenceFilter, OlderFilter, newest_first, place_of
@@ -58,6 +62,13 @@ class EvidenceAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = str(self.opts.verbose_name_plural)
         return super().changelist_view(request, {"title": title[:1].upper() + title[1:]} | (extra_context or {}))
+
+    @admin.display(description=mark_safe('<input type="checkbox" id="action-toggle">'))
+    def action_checkbox(self, row: Model) -> SafeString:
+        """Return the box that selects a row, as Django does, but past a template, which took a sixth of a page."""
+        label = _("Select this object for an action - {}").format(row)
+        form = '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">'
+        return format_html(form, ACTION_CHECKBOX_NAME, row.pk, label)
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         return [*super().get_list_filter(request), OlderFilter]

@@ -1,9 +1,7 @@
 """An admin whose every change leaves an event with each field's value before and after."""
 
-import hashlib
-import json
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db import transaction
@@ -11,10 +9,9 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from audit.actions import Action
+from audit.changes import changes_of
 from audit.services import record_event
 from voiceagent.acting import acting
-
-LONG_CHARS: Final = 300
 
 
 class RecordedAdmin(admin.ModelAdmin[Any]):
@@ -51,19 +48,6 @@ class RecordedAdmin(admin.ModelAdmin[Any]):
     def _record(
         self, request: HttpRequest, obj: Model, before: Mapping[str, object], after: Mapping[str, object]
     ) -> None:
-        names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
-        if not names:
-            return
-        record_event(
-            self.changed,
-            target=f"{obj._meta.model_name}:{obj.pk}",
-            **acting(request),
-            **{name: json.dumps([_told(before.get(name)), _told(after.get(name))], default=str) for name in names},
-        )
-
-
-def _told(value: object) -> object:
-    """Return a value as an event can hold it: a long text by its digest, which still tells one from another."""
-    if isinstance(value, str) and len(value) > LONG_CHARS:
-        return f"{len(value)} characters, SHA-256 {hashlib.sha256(value.encode()).hexdigest()}"
-    return value
+        facts = changes_of(before, after)
+        if facts:
+            record_event(self.changed, target=f"{obj._meta.model_name}:{obj.pk}", **acting(request), **facts)

@@ -35,6 +35,7 @@ PORT = read.integer("PORT", 8000, low=1, high=65535)
 ALLOWED_HOSTS = read.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 # Further origins (scheme://host:port) whose pages may use the relay; our own origin always may.
 ALLOWED_ORIGINS = read.origins("ALLOWED_ORIGINS")
+METRICS_TOKEN = read.secret("METRICS_TOKEN")
 TRUSTED_PROXY_COUNT = read.integer("TRUSTED_PROXY_COUNT", 0, low=0, high=5)
 
 # --- Upstream ---------------------------------------------------------------------------------------------------
@@ -77,11 +78,17 @@ RATELIMIT_USE_CACHE, RATELIMIT_CACHE_PREFIX, RATELIMIT_HASH_ALGORITHM = "default
 ISSUE_BURST_RATE = read.rate("ISSUE_BURST_RATE", "10/10s")
 ISSUE_RATE = read.rate("ISSUE_RATE", "20/m")
 RELAY_RATE = read.rate("RELAY_RATE", "60/m")
-CALL_MAX_S = read.integer("CALL_MAX_S", 3600, low=10, high=3600)
+CALL_MAX_S = read.integer("CALL_MAX_S", 3600, low=10, high=86_400)
 SOCKETS_AT_ONCE = read.integer("SOCKETS_AT_ONCE", 400, low=1, high=10000)
 CALL_IDLE_S = read.integer("CALL_IDLE_S", 600, low=10, high=3600)
 TRANSCRIPTS = read.choice("TRANSCRIPTS", "full", choices=("off", "redacted", "full"))
+# What the voice page does unless its person chooses otherwise.
+VOICE_TRANSPORT = read.choice("VOICE_TRANSPORT", "webrtc", choices=("webrtc", "websocket"))
+REPEAT_TURNS_AFTER_RECONNECT = read.boolean("REPEAT_TURNS_AFTER_RECONNECT", True)
+DELETE_TRANSCRIPTS = read.choice("DELETE_TRANSCRIPTS", "allow", choices=("allow", "deny"))
 UNMONITORED_CALLS = read.choice("UNMONITORED_CALLS", "allow", choices=("allow", "end"))
+GUARDRAILS_ON_FAILURE = read.choice("GUARDRAILS_ON_FAILURE", "allow", choices=("allow", "stop"))
+BUDGET_USD_A_MONTH = read.integer("BUDGET_USD_A_MONTH", 0, low=0, high=10_000_000)
 UNPRICED_MODELS = read.choice("UNPRICED_MODELS", "mark", choices=("mark", "block"))
 CALLS_AT_ONCE = read.integer("CALLS_AT_ONCE", 2, low=1, high=1000)
 
@@ -92,6 +99,7 @@ AUDIT_SIGNING_KEYS = numbered_with_demos(
     SECRET_KEY, "audit-signing", read.numbered_keys("AUDIT_SIGNING_KEYS", required=SERVES)
 )
 AUDIT_ORIGIN = read.text("AUDIT_ORIGIN", f"{ALLOWED_HOSTS[0]}/voiceagent")
+AUDIT_LOG_IS_PUBLIC = read.boolean("AUDIT_LOG_IS_PUBLIC", False)
 AUDIT_EXPORT_STDOUT = read.boolean("AUDIT_EXPORT_STDOUT", False)
 AUDIT_WEBHOOK_URL = read.url("AUDIT_WEBHOOK_URL", "", schemes=("https", "http"))
 AUDIT_WITNESS_URL = read.url("AUDIT_WITNESS_URL", "", schemes=("https", "http"))
@@ -100,6 +108,7 @@ AUDIT_WITNESS_URL = read.url("AUDIT_WITNESS_URL", "", schemes=("https", "http"))
 INSTALLED_APPS = [
     "voiceagent",
     "realtime_ui",
+    "tools",
     "relay",
     "tokens",
     "agents",
@@ -125,6 +134,7 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "voiceagent.static_files.StaticFiles",
     "csp",
+    *(["examples.booking"] if read.boolean("BOOKING_EXAMPLE", DEMO) else []),
 ]
 MIDDLEWARE = [
     "voiceagent.middleware.RequestIdentity",
@@ -192,7 +202,10 @@ if REDIS_URL:
             "OPTIONS": {"socket_timeout": 0.2, "socket_connect_timeout": 0.2},
         }
     }
-    CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}}
+    # What goes over it are hints: nobody needs one that came while they were not there.
+    CHANNEL_LAYERS = {
+        "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
+    }
 else:
     CACHES = {"default": {"BACKEND": "voiceagent.local_cache.LocalCache"}}
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}

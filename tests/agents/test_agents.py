@@ -1,13 +1,11 @@
 """Agents and their versions: what was spoken to can always be told."""
 
 import pytest
-from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.test import Client
+from openai.types.realtime import RealtimeSessionCreateRequest
 from pytest_django import Settings
 
 from agents.models import Agent, AgentVersion
-from audit.models import AuditEvent
 
 pytestmark = pytest.mark.django_db
 
@@ -48,88 +46,96 @@ def test_the_session_comes_from_the_version_and_the_server_s_settings(assistant:
     assert config["audio"]["input"]["turn_detection"]["silence_duration_ms"] == 300
 
 
+def test_a_version_of_before_a_field_means_what_it_meant(assistant: Agent, settings: Settings) -> None:
+    pcm = {"type": "audio/pcm", "rate": 24_000}
+    turns = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
+    version = AgentVersion.objects.create(agent=assistant, instructions="Count.")
+
+    assert version.session_config() == {
+        "type": "realtime",
+        "model": settings.REALTIME_MODEL,
+        "output_modalities": ["audio"],
+        "instructions": "Count.",
+        "audio": {
+            "input": {
+                "format": pcm,
+                "noise_reduction": {"type": "near_field"},
+                "transcription": {"model": settings.TRANSCRIPTION_MODEL, "languages": ["en"]},
+                "turn_detection": turns | {"create_response": True, "interrupt_response": True},
+            },
+            "output": {"format": pcm, "voice": "marin", "speed": 1.0},
+        },
+        "tools": [],
+        "tool_choice": "auto",
+        "max_output_tokens": "inf",
+        "truncation": "auto",
+        "tracing": None,
+    }
+
+
+def test_every_field_reaches_the_session(assistant: Agent) -> None:
+    by_meaning = AgentVersion.objects.create(
+        agent=assistant, instructions="x", model="gpt-realtime-2.1", reasoning_effort="high", max_output_tokens=400,
+        speed=1.25, other_languages=["de", "fr"], transcription_model="gpt-live-transcribe",
+        transcription_prompt="Dr. Nguyen", noise_reduction="", turn_taking="semantic_vad", eagerness="low",
+    ).session_config()  # fmt: skip
+    heard = by_meaning["audio"]["input"]
+
+    assert (by_meaning["reasoning"], by_meaning["max_output_tokens"]) == ({"effort": "high"}, 400)
+    assert by_meaning["audio"]["output"]["speed"] == 1.25
+    assert heard["noise_reduction"] is None
+    assert heard["transcription"] == {
+        "model": "gpt-live-transcribe", "languages": ["en", "de", "fr"], "prompt": "Dr. Nguyen",
+    }  # fmt: skip
+    assert heard["turn_detection"] == {
+        "type": "semantic_vad", "eagerness": "low", "create_response": True, "interrupt_response": True,
+    }  # fmt: skip
+    RealtimeSessionCreateRequest.model_validate(by_meaning, strict=True)
+
+
+def test_turns_by_silence_have_their_own_fields(assistant: Agent) -> None:
+    turns = AgentVersion(
+        agent=assistant, instructions="x", threshold=0.7, prefix_padding_ms=100, idle_timeout_ms=8000
+    ).turn_detection
+
+    assert (turns["threshold"], turns["prefix_padding_ms"], turns["idle_timeout_ms"]) == (0.7, 100, 8000)
+    assert "eagerness" not in turns
+
+
+def test_a_model_that_does_not_reason_is_told_no_effort(assistant: Agent) -> None:
+    version = AgentVersion(agent=assistant, instructions="x", model="gpt-realtime-mini", reasoning_effort="high")
+
+    assert "reasoning" not in version.session_config()
+
+
 @pytest.mark.parametrize(
-    ("field", "value"), [("voice", "robot"), ("silence_duration_ms", 50), ("silence_duration_ms", 9000)]
-)
+    ("field", "value"),
+    [
+        ("voice", "robot"), ("voices", ["ash", "robot"]), ("voices", "ash"), ("voices", ["ash", "ash"]),
+        ("silence_duration_ms", 50), ("silence_duration_ms", 9000), ("idle_timeout_ms", 100),
+        ("instructions", "x" * 16_001), ("instructions", "x" * 100_000), ("language", "English"),
+        ("other_languages", ["de", "<b>"]), ("turn_taking", "by_hand"), ("speed", 2), ("max_output_tokens", 5000),
+        ("threshold", 1.5), ("handoffs", ["assistant"]), ("handoffs", ["nobody"]), ("handoffs", [7]),
+    ],
+)  # fmt: skip
 def test_values_that_the_upstream_would_refuse_are_refused_first(assistant: Agent, field: str, value: object) -> None:
-    version = AgentVersion(agent=assistant, instructions="x", **{field: value})
+    version = AgentVersion(**{"agent": assistant, "instructions": "x", field: value})
 
     with pytest.raises(ValidationError) as caught:
         version.full_clean(exclude=["number"])
     assert list(caught.value.message_dict) == [field]
 
 
-def test_an_administrator_adds_a_version_and_publishes_it(ada: User, assistant: Agent) -> None:
-    client = Client()
-    client.force_login(ada)
-    url = f"/admin/agents/agent/{assistant.pk}/change/"
-    form = {
-        "slug": "assistant",
-        "name": "Assistant",
-        "enabled": "on",
-        "position": 0,
-        "published": assistant.published_id,
-    }
-    versions = {"versions-TOTAL_FORMS": 2, "versions-INITIAL_FORMS": 1, "versions-0-id": assistant.published_id}
-    added = {
-        "versions-0-agent": assistant.pk,
-        "versions-1-instructions": "Be kind.",
-        "versions-1-voice": "cedar",
-        "versions-1-language": "en",
-        "versions-1-silence_duration_ms": 500,
-    }
-    assert client.post(url, form | versions | added).status_code == 302
-    newer = assistant.versions.get(number=2)
-    form["published"] = newer.pk
-    unchanged = {"versions-TOTAL_FORMS": 2, "versions-INITIAL_FORMS": 2}
-    ids = {f"versions-{n}-id": version.pk for n, version in enumerate(assistant.versions.all())}
-    owners = {f"versions-{n}-agent": assistant.pk for n in range(2)}
+def test_a_reasoning_effort_needs_a_model_that_reasons(assistant: Agent) -> None:
+    version = AgentVersion(agent=assistant, instructions="x", model="gpt-realtime-mini", reasoning_effort="high")
 
-    assert client.post(url, form | unchanged | ids | owners).status_code == 302
-    assistant.refresh_from_db()
-    assert assistant.published == newer
+    with pytest.raises(ValidationError, match="gpt-realtime-mini takes no reasoning effort"):
+        version.full_clean(exclude=["number"])
 
 
-def test_another_agent_s_version_cannot_be_published(ada: User, assistant: Agent) -> None:
-    other = Agent.objects.create(slug="other", name="Other")
-    foreign = AgentVersion.objects.create(agent=other, instructions="x")
-    client = Client()
-    client.force_login(ada)
-    form = {"slug": "assistant", "name": "Assistant", "enabled": "on", "position": 0, "published": foreign.pk}
-    response = client.post(
-        f"/admin/agents/agent/{assistant.pk}/change/",
-        form | {"versions-TOTAL_FORMS": 0, "versions-INITIAL_FORMS": 0},
-    )
+def test_instructions_are_no_template(assistant: Agent) -> None:
+    words = "Say {{ 7 * 7 }} {% now 'Y' %} ${HOME} {0.__class__} <script>alert(1)</script>."
+    version = AgentVersion(agent=assistant, instructions=words)
+    version.full_clean(exclude=["number"])
 
-    assert response.status_code == 200
-    assert "not one of the available choices" in response.content.decode()
-
-
-def test_each_change_is_recorded_and_long_instructions_by_their_digest(adas_client: Client, assistant: Agent) -> None:
-    form = {
-        "slug": "assistant",
-        "name": "Helper",
-        "description": assistant.description,
-        "enabled": "on",
-        "position": 0,
-        "published": assistant.published_id,
-    }
-    version = {
-        "versions-TOTAL_FORMS": 2,
-        "versions-INITIAL_FORMS": 1,
-        "versions-0-id": assistant.published_id,
-        "versions-0-agent": assistant.pk,
-        "versions-1-instructions": "Be kind. " * 1500,
-        "versions-1-voice": "cedar",
-        "versions-1-language": "en",
-        "versions-1-silence_duration_ms": 500,
-    }
-    assert adas_client.post(f"/admin/agents/agent/{assistant.pk}/change/", form | version).status_code == 302
-
-    agent, added = AuditEvent.objects.filter(action="agent.changed").order_by("id")
-    assert (agent.target, agent.facts) == (f"agent:{assistant.pk}", {"name": '["Assistant", "Helper"]'})
-    assert (added.target, added.facts["voice"]) == (
-        f"agentversion:{assistant.versions.get(number=2).pk}",
-        '[null, "cedar"]',
-    )
-    assert "13499 characters, SHA-256" in str(added.facts["instructions"])
+    assert version.session_config()["instructions"] == words

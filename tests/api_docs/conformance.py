@@ -18,6 +18,7 @@ class Answer(Protocol):
 
     status_code: int
     content: bytes
+    streaming: bool
 
     def __getitem__(self, header: str) -> str: ...
 
@@ -41,6 +42,8 @@ def check_answer(method: str, path: str, answer: Answer) -> str:
     described = operation["responses"].get(str(answer.status_code))
     assert described, f"{where}, which is not in api_docs/operations.py: {answer.content[:300]!r}"
     _check_headers(where, described, answer)
+    if answer.streaming:
+        return str(operation["operationId"])  # whoever tests it reads it
     _check_body(where, method, template, described, answer)
     return str(operation["operationId"])
 

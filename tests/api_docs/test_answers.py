@@ -26,6 +26,7 @@ from tests.api_docs.conformance import check_answer
 from tests.conftest import ORIGIN, FakeUpstream
 from tests.tokens.conftest import MakeKey
 from tokens.models import Issuance, Policy
+from tools.models import ToolCall
 
 JSON = "application/json"
 ISSUING = ("/api/client-secret", "/api/realtime/client-secret", "/api/session", "/v1/realtime/client_secrets")
@@ -88,6 +89,12 @@ CASES = [
     Case("POST", "/api/client-secret", 404, "unknown_agent", body={"agent": "nobody"}),
     Case("POST", "/api/client-secret", 400, "out_of_range", body={"expiresAfter": 1}),
     Case("POST", "/api/client-secret", 403, "policy_denied", body={"expiresAfter": 7200}),
+    Case("POST", "/api/client-secret/dry-run", 200),
+    Case("POST", "/api/client-secret/dry-run", 200, by="key"),
+    Case("POST", "/api/client-secret/dry-run", 401, "not_authenticated", by="nobody"),
+    Case("POST", "/api/client-secret/dry-run", 403, "missing_scope", by="reading key"),
+    Case("POST", "/api/client-secret/dry-run", 404, "unknown_agent", body={"agent": "nobody"}),
+    Case("POST", "/api/client-secret/dry-run", 400, "unknown_field", body={"nothing": 1}),
     Case("GET", "/api/session", 200, headers={"sec-fetch-site": "none"}),
     Case("GET", "/api/session", 403, "origin_not_allowed"),
     Case("GET", "/api/session", 401, "not_authenticated", by="nobody"),
@@ -105,6 +112,9 @@ CASES = [
     *reading("/api/calls"),
     Case("GET", "/api/calls?before=x", 400, "invalid_request"),
     *reading("/api/calls/rtc_1"),
+    Case("GET", "/api/calls/stream?last=1", 200),
+    Case("GET", "/api/calls/stream?last=1", 200),
+    Case("GET", "/api/calls/stream", 401, "not_authenticated", by="nobody"),
     Case("GET", "/api/calls/rtc_9", 404, "unknown_call"),
     Case("POST", "/api/calls/rtc_1/commands", 202, body={"kind": "mute"}),
     Case("POST", "/api/calls/rtc_1/commands", 400, "invalid_request", body={"kind": "dance"}),
@@ -115,7 +125,18 @@ CASES = [
     Case("POST", "/api/calls/rtc_1/events", 400, "invalid_request", body={"type": "nothing"}),
     Case("POST", "/api/calls/rtc_1/events", 415, "unsupported_media_type", body="x", content_type="text/plain"),
     *changing("POST", "/api/calls/rtc_1/events", "unknown_call"),
+    *reading("/api/calls/rtc_1/tools"),
+    Case("GET", "/api/calls/rtc_9/tools", 404, "unknown_call"),
+    Case("POST", "/api/calls/rtc_1/tools/1", 200, body={"approve": True}),
+    Case("POST", "/api/calls/rtc_1/tools/1", 400, "invalid_request", body={}),
+    Case("POST", "/api/calls/rtc_1/tools/999", 409, "nothing_to_approve", body={"approve": True}),
+    Case("POST", "/api/calls/rtc_1/tools/1", 403, "missing_scope", by="key", body={"approve": True}),
+    Case("POST", "/api/tools/find_book", 200, body={"callId": "rtc_2", "toolCallId": "call_1"}),
+    Case("POST", "/api/tools/find_book", 409, "tool_runs_elsewhere", body={"callId": "rtc_1", "toolCallId": "call_1"}),
+    Case("POST", "/api/tools/find_book", 404, "unknown_call", body={"callId": "rtc_9", "toolCallId": "call_1"}),
+    Case("POST", "/api/tools/find_book", 400, "invalid_request", body={"callId": "rtc_1"}),
     *reading("/v1/models", scope="reading key"),
+    *reading("/api/agents"),
     *reading("/api/whoami"),
     *reading("/api/usage"),
     *reading("/api/audit/checkpoint"),
@@ -144,12 +165,20 @@ SCOPES = {"key": ["mint", "read", "control"], "reading key": ["read"], "minting 
 
 @pytest.fixture
 def things(alice: User, assistant: Agent, answer_sdp: str) -> int:
-    """What the cases name by number: a secret of Alice's, a call that is on, and a sealed event, which is returned."""
+    """What the cases name by number: a secret of Alice's, calls that are on, a tool that waits for her word, and a
+    sealed event, which is returned."""
     # Far from where the database itself begins to number, which PostgreSQL does not move on for it.
     Issuance.objects.create(pk=FAR, user=alice, username="alice", status="issued", requested_at="2026-01-01T00:00:00Z")
-    Call.objects.create(
-        upstream_id="rtc_1", user=alice, username="alice", state=Call.State.LIVE, request_id="req_tests",
-        requested_at="2026-01-01T00:00:00Z", deadline_at="2030-01-01T00:00:00Z", monitoring=Call.Monitoring.JOINED,
+    seen, _ = (
+        Call.objects.create(
+            upstream_id=name, user=alice, username="alice", state=Call.State.LIVE, request_id="req_tests",
+            requested_at="2026-01-01T00:00:00Z", deadline_at="2030-01-01T00:00:00Z", monitoring=monitoring,
+        )
+        for name, monitoring in (("rtc_1", Call.Monitoring.JOINED), ("rtc_2", Call.Monitoring.UNMONITORED))
+    )  # fmt: skip
+    ToolCall.objects.create(
+        pk=FAR, call=seen, tool_call_id="call_9", name="asks_first", state="waiting", approval="person",
+        requested_at="2026-01-01T00:00:00Z", decide_until="2030-01-01T00:00:00Z",
     )  # fmt: skip
     return sealed_event(alice)
 
@@ -179,6 +208,7 @@ def test_an_answer_is_as_described(
     own_key = make_key()
     path = case.path.replace("/api/keys/1", f"/api/keys/{own_key.key.pk}")
     path = path.replace("/api/issuances/1/", f"/api/issuances/{FAR}/")
+    path = path.replace("/tools/1", f"/tools/{FAR}")
     path = re.sub(r"/proof/1\b", f"/proof/{things}", path)
     client = alices_client if case.by == "session" else Client()
     if case.by in SCOPES:
@@ -216,7 +246,8 @@ async def test_a_call_is_answered_as_described(
 def test_every_operation_is_tried_in_success_and_in_refusal() -> None:
     tried = {(case.method, case.path.partition("?")[0], case.status < 300) for case in CASES}
     tried |= {("POST", path, True) for path in OFFERS}  # above, with an upstream
-    samples = {(method, path): path.replace("{id}", "1").replace("{call_id}", "rtc_1") for method, path in OPERATIONS}
+    parts = {"{id}": "1", "{call_id}": "rtc_1", "{name}": "find_book"}
+    samples = {(method, path): re.sub(r"{\w+}", lambda part: parts[part[0]], path) for method, path in OPERATIONS}
 
     missing = {(*key, good) for key, path in samples.items() for good in (True, False)} - {
         (method, original, good)
@@ -229,6 +260,8 @@ def test_every_operation_is_tried_in_success_and_in_refusal() -> None:
 
 class _Changed:
     """An answer with another body or status, as if a view had changed and its row had not."""
+
+    streaming = False
 
     def __init__(self, status_code: int, body: object) -> None:
         self.status_code, self.content = status_code, json.dumps(body).encode()

@@ -151,10 +151,15 @@ def test_case_10_an_unknown_name(alices_client: Client, nothing_is_made: None, n
     assert kept() == [("denied", "unknown_field")]
 
 
-@pytest.mark.parametrize("name", ["model", "session", "instructions", "tools", "voice", "expires_after"])
+@pytest.mark.parametrize("name", ["model", "session", "instructions", "tools", "expires_after"])
 def test_case_10_a_name_that_is_the_server_s(alices_client: Client, nothing_is_made: None, name: str) -> None:
     assert code(post(alices_client, json.dumps({name: {"model": "x"}}))) == (400, "invalid_session_config")
     assert kept() == [("denied", "invalid_session_config")]
+
+
+def test_case_10_a_voice_that_is_no_name(alices_client: Client, nothing_is_made: None) -> None:
+    assert code(post(alices_client, json.dumps({"voice": {"model": "x"}}))) == (400, "invalid_request")
+    assert kept() == [("denied", "invalid_request")]
 
 
 @pytest.mark.parametrize("name", ["api_base", "base_url", "tracing", "prompt", "voice", "url", "webhook", "metadata"])

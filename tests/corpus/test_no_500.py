@@ -26,6 +26,7 @@ ADDRESSES = (
     "/api/issuances/1/revoke",
     "/api/issuances",
     "/api/usage",
+    "/api/agents",
     "/api/whoami",
     "/v1/models",
 )

@@ -15,6 +15,7 @@ from django.utils import timezone
 from agents.models import Agent
 from realtime_api import client_secrets
 from relay.models import Call
+from relay.open_sockets import open_sockets
 from tokens.key_services import create_api_key
 from tokens.models import ApiKey, Issuance, Kind
 from tokens.services import secret_digest
@@ -121,6 +122,13 @@ def key_of(user: User, *scopes: str) -> tuple[str, ApiKey]:
 
 async def the_call() -> Call:
     return await Call.objects.aget()
+
+
+async def place_given_back() -> None:
+    """Wait until this process takes another socket: a moment after the end of the one before is on record."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while not open_sockets().has_place:  # noqa: ASYNC110  (another task gives it back)
+            await asyncio.sleep(0.02)
 
 
 async def ended_call() -> Call:

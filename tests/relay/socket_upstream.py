@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,17 +24,22 @@ USAGE = {
 class SocketUpstream:
     """What was asked of it, and what it is to do next.
 
-    refusal: answers the handshake instead. session_error: answers the first `session.update` instead.
+    refusal: answers the handshake instead. session_error: answers the first `session.update` instead. lives_s: how long
+    the next sessions have to live, each its own; the others do not tell. is_slow: responses begin, and end only when
+    `say` says so.
     """
 
     url: str = ""
     handshakes: list[Json] = field(default_factory=list)
     told: list[Json] = field(default_factory=list)
+    told_by_socket: dict[int, list[Json]] = field(default_factory=dict)
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     refusal: web.Response | None = None
     session_error: Json | None = None
     says_nothing: bool = False
+    lives_s: list[int] = field(default_factory=list)
+    is_slow: bool = False
     said_bytes: int = 0
     waiting: list[tuple[str, asyncio.Event]] = field(default_factory=list)
 
@@ -77,6 +83,8 @@ async def _serve(fake: SocketUpstream, request: web.Request) -> web.StreamRespon
     await socket.prepare(request)
     fake.sockets.append(socket)
     session: Json = {"id": f"sess_{next(IDS)}", "object": "realtime.session", "type": "realtime", "instructions": ""}
+    if fake.lives_s:
+        session["expires_at"] = int(time.time()) + fake.lives_s.pop(0)
     if not fake.says_nothing:
         await socket.send_json({"type": "session.created", "event_id": "event_1", "session": session})
     async for message in socket:
@@ -84,6 +92,7 @@ async def _serve(fake: SocketUpstream, request: web.Request) -> web.StreamRespon
             break
         event = json.loads(message.data)
         fake.told.append(event)
+        fake.told_by_socket.setdefault(fake.sockets.index(socket), []).append(event)
         for kind, arrived in fake.waiting:
             if kind == event["type"]:
                 arrived.set()
@@ -102,6 +111,12 @@ async def _answer(fake: SocketUpstream, socket: web.WebSocketResponse, session: 
         await socket.send_json({"type": "session.updated", "event_id": "event_2", "session": session})
     elif kind == "input_audio_buffer.append":
         await socket.send_json({"type": "response.output_audio.delta", "event_id": "event_3", "delta": event["audio"]})
+    elif kind == "conversation.item.create":
+        item = {"id": f"item_{next(IDS)}", "status": "completed"} | event["item"]
+        for step in ("added", "done"):
+            await socket.send_json({"type": f"conversation.item.{step}", "event_id": "event_5", "item": item})
+    elif kind == "response.create" and fake.is_slow:
+        await socket.send_json({"type": "response.created", "event_id": "event_6", "response": {"id": "resp_slow"}})
     elif kind == "response.create":
         response = {"id": "resp_1", "object": "realtime.response", "status": "completed", "output": [], "usage": USAGE}
         await socket.send_json({"type": "response.done", "event_id": "event_4", "response": response})

@@ -14,12 +14,14 @@ from django.test import Client
 from pytest_django import Settings
 
 from agents.models import Agent
+from audit import group_commit
 from audit.group_commit import commit_now
 from audit.models import AuditEvent
 from realtime_api.errors import CodedError, UpstreamBroken, UpstreamUnreachable
 from relay import call_records
 from relay.charges import charge_counted, settle
-from relay.exceptions import TooManyCalls
+from relay.claims import CallWish
+from relay.exceptions import ClientSecretUsed, TooManyCalls
 from relay.models import Call
 from relay.services import end_call, sweep_calls
 from tokens import quotas
@@ -56,7 +58,7 @@ def secret_of(user: User, assistant: Agent, number: int = 0, model: str = MODEL)
 def claim(secret: str, requester: Requester) -> Call:
     """Claim a call as the relay does, in the caller's thread."""
     work = partial(
-        call_records.write_claim, read=lambda: requester, secret=secret, asked_model="", transport="webrtc",
+        call_records.write_claim, read=lambda: requester, wish=CallWish(secret, Call.Transport.WEBRTC),
         rates=RequestRates(),
     )  # fmt: skip
     claimed = commit_now(work)
@@ -280,6 +282,43 @@ def test_a_call_that_gives_way_is_settled(alice: User, assistant: Agent) -> None
     assert (first.end_reason, first.metering) == ("replaced", "unmetered")
     assert used()[DAY] == first.charged_seconds + 60
     assert length_s(second) == 60
+
+
+def test_a_claim_that_comes_too_late_for_its_secret_leaves_all_as_it_was(
+    alice: User, assistant: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Policy.objects.create(user=alice, calls_at_once=1, seconds_a_day=100, call_max_s=60)
+    first, late = start(alice, assistant, 1), secret_of(alice, assistant, 2)
+    found = Issuance.objects.get(secret_digest=secret_digest(late))
+
+    found.agent_version = assistant.published
+
+    def used_meanwhile(*arguments: object) -> object:
+        Issuance.objects.filter(pk=found.pk).update(first_used_at=NOW)
+        return found, alice, None
+
+    monkeypatch.setattr("relay.call_records.claims.find_granted", used_meanwhile)
+
+    with pytest.raises(ClientSecretUsed):
+        claim(late, REQUESTER)
+
+    first.refresh_from_db()
+    assert (first.state, used()[DAY]) == ("live", 60)
+    assert list(AuditEvent.objects.order_by("pk").values_list("action", flat=True))[-1] == "call.refused"
+
+
+def test_two_claims_of_one_secret_in_one_commit_reserve_once(alice: User, assistant: Agent) -> None:
+    Policy.objects.create(user=alice, calls_at_once=5, seconds_a_day=100, call_max_s=20)
+    secret = secret_of(alice, assistant)
+    work = partial(
+        call_records.write_claim, read=lambda: REQUESTER, wish=CallWish(secret, Call.Transport.WEBRTC),
+        rates=RequestRates(),
+    )  # fmt: skip
+
+    outcomes = group_commit._commit([work, work])
+
+    assert [type(refusal) for _, refusal in outcomes] == [type(None), ClientSecretUsed]
+    assert (used()[DAY], Call.objects.count()) == (20, 1)
 
 
 def test_a_refusal_gives_back_what_it_had_reserved(alice: User, assistant: Agent) -> None:

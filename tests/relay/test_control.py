@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from agents.models import Agent, AgentVersion
 from audit.models import AuditEvent
+from relay.acts import Reaction
+from relay.handoffs import handoff_session
 from relay.models import Call, CallCommand
 from relay.recorder import Past, Standing
 from relay.supervisor import Supervisor
@@ -48,7 +50,7 @@ def test_an_owner_mutes_and_the_wish_is_on_record(alices_client: Client, alice: 
     assert (event.code, event.actor, event.target) == ("mute", f"user:{alice.pk}", f"call:{call.pk}")
 
 
-@pytest.mark.parametrize("kind", ["say", "instructions", "agent"])
+@pytest.mark.parametrize("kind", ["say", "instructions"])
 def test_what_the_agent_says_is_not_its_owner_s(alices_client: Client, call: Call, kind: str) -> None:
     assert want(alices_client, kind, "assistant").json()["code"] == "policy_denied"
     assert not CallCommand.objects.exists()
@@ -69,7 +71,7 @@ def test_staff_steer_a_stranger_s_call(client: Client, ada: User, call: Call, as
     for kind, text in (("say", "We close."), ("instructions", "Be long."), ("agent", "other")):
         assert want(client, kind, text).status_code == 202
     call.refresh_from_db()
-    assert call.session_changes == {"instructions": "Be other.", "tools": [], "tool_choice": "auto"}
+    assert call.session_changes == handoff_session(other.published)
     assert AuditEvent.objects.filter(action="call.commanded").count() == 3
     assert client.post("/v1/realtime/calls/rtc_1/hangup").status_code == 200
     call.refresh_from_db()
@@ -143,7 +145,7 @@ def test_an_administrator_mutes_selected_calls_as_far_as_they_can_be_reached(
 def told(watch: Watch, *commands: CallCommand, seconds: float = 2) -> list[dict[str, Any]]:
     """Let a watch find commands, and return what it sends."""
     watch.note_standing(Standing(True, 0, True, commands))
-    return watch.obey(at(seconds))
+    return watch.obey(at(seconds)).upstream
 
 
 def command(kind: str, pk: int = 1, **fields: Any) -> CallCommand:
@@ -154,7 +156,7 @@ def command(kind: str, pk: int = 1, **fields: Any) -> CallCommand:
 def watch() -> Watch:
     made = Watch(Call(pk=1, state="live", started_at=START), Past([], []), dict(GRANTED), START)
     made.note_joined(START)
-    made.sideband = object()  # type: ignore[assignment]  # that there is one is enough
+    made.is_reachable = True
     turn_detection = {"type": "server_vad", "create_response": True, "interrupt_response": True}
     made.conversation.take(session("created", audio={"input": {"turn_detection": turn_detection}}), START)
     return made
@@ -172,8 +174,8 @@ def test_muting_stops_what_is_said_and_what_would_be(watch: Watch) -> None:
     assert [event["type"] for event in stops] == ["response.cancel", "output_audio_buffer.clear"]
     responding(watch, "resp_1", "done")
     responding(watch, "resp_2")
-    assert [event["type"] for event in watch.follow_up()] == ["response.cancel", "output_audio_buffer.clear"]
-    assert watch.follow_up() == []
+    assert [event["type"] for event in watch.follow_up().upstream] == ["response.cancel", "output_audio_buffer.clear"]
+    assert watch.follow_up() == Reaction()
 
 
 def test_a_command_is_carried_out_once_until_its_row_says_so(watch: Watch) -> None:
@@ -190,16 +192,16 @@ def test_a_line_waits_for_the_assistant_to_stop_and_is_not_stopped_itself(watch:
     assert [event["type"] for event in stops] == ["response.cancel", "output_audio_buffer.clear"]
     responding(watch, "resp_1", "done")
 
-    (line,) = watch.follow_up()
+    (line,) = watch.follow_up().upstream
     assert line["response"] == {
         "instructions": 'Say exactly this, word for word, and nothing else: "We \'close\' now."', "tools": [],
     }  # fmt: skip
     told(watch, command("mute", pk=2))
     responding(watch, "resp_2")
-    assert watch.follow_up() == []
+    assert watch.follow_up() == Reaction()
     responding(watch, "resp_2", "done")
     responding(watch, "resp_3")
-    assert watch.follow_up()
+    assert watch.follow_up().upstream
 
 
 def test_changed_instructions_are_no_drift(watch: Watch) -> None:
@@ -211,7 +213,7 @@ def test_changed_instructions_are_no_drift(watch: Watch) -> None:
 
 
 def test_without_a_sideband_a_command_waits_and_then_fails(watch: Watch) -> None:
-    watch.sideband = None
+    watch.is_reachable = False
     assert told(watch, command("mute")) == []
     assert watch.report().obeyed == {}
     late = COMMAND_LIFE + timedelta(seconds=1)

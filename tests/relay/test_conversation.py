@@ -202,3 +202,15 @@ def test_a_conversation_cannot_fill_the_memory() -> None:
 
     assert len(conversation.drain().lines) == MAX_LINES
     assert len(conversation.lines()[0].text) == 20_000
+
+
+def test_calls_of_mcp_servers_and_their_approval_are_tool_calls() -> None:
+    conversation = Conversation(START)
+    approved = {"id": "item_1", "type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
+    called = {"id": "mcp_1", "type": "mcp_call", "server_label": "shop", "name": "find", "arguments": "{}"}
+    for item in (approved, called, called | {"output": "2"}, called | {"output": "2"}):
+        conversation.take({"type": "conversation.item.done", "previous_item_id": None, "item": item}, START)
+
+    assert [(tool.name, tool.tool_call_id) for tool in conversation.drain().tools] == [
+        ("mcp_approved", "mcpr_1"), ("shop.find", "mcp_1"),
+    ]  # fmt: skip

@@ -7,12 +7,15 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django import Settings
 
 from agents.models import Agent
 from audit.models import AuditEvent
 from relay.conversation import Conversation
 from relay.models import Call, TranscriptItem
 from relay.recorder import Report, write_reports
+from relay.services import end_call
 from tests.relay.events import TRACES
 from tests.relay.test_charges import start
 
@@ -32,6 +35,41 @@ def call(alice: User, assistant: Agent) -> Call:
     write_reports(ME, [Report(call.pk, conversation.drain(), "joined")], NOW)
     call.refresh_from_db()
     return call
+
+
+def reported(client: Client) -> dict[str, object]:
+    answer: dict[str, object] = client.post(
+        "/api/calls/rtc_1/events", {"type": "heartbeat"}, content_type="application/json"
+    ).json()
+    return answer
+
+
+def test_item_46_a_page_that_reports_is_told_the_cost_so_far(
+    alices_client: Client, call: Call, settings: Settings
+) -> None:
+    settings.UPSTREAM_IS_LOCAL = False
+    Call.objects.filter(pk=call.pk).update(deadline_at=None)
+    assert reported(alices_client) == {
+        "state": "live", "endReason": None, "costMicrodollars": 6946, "isFree": False, "assistantMuted": False,
+        "secondsLeft": None,
+    }  # fmt: skip
+    settings.UPSTREAM_IS_LOCAL = True
+    assert reported(alices_client)["isFree"] is True
+
+
+def test_a_page_that_reports_is_told_that_the_assistant_was_muted(alices_client: Client, call: Call) -> None:
+    Call.objects.filter(pk=call.pk).update(muted=True)
+
+    assert reported(alices_client)["assistantMuted"] is True
+
+
+def test_item_48_a_page_that_reports_is_told_how_long_is_left(alices_client: Client, call: Call) -> None:
+    Call.objects.filter(pk=call.pk).update(deadline_at=timezone.now() + timedelta(seconds=300.5))
+    assert reported(alices_client)["secondsLeft"] in (299, 300)
+    Call.objects.filter(pk=call.pk).update(deadline_at=timezone.now() - timedelta(seconds=1))
+    assert reported(alices_client)["secondsLeft"] == 0
+    end_call(call, reason=Call.EndReason.TIME_LIMIT, actor="worker")
+    assert reported(alices_client)["secondsLeft"] is None
 
 
 def test_a_call_shows_its_words_in_order_and_its_cost_so_far(alices_client: Client, call: Call) -> None:

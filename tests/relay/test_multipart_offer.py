@@ -174,12 +174,12 @@ async def test_an_allowance_that_is_used_up_holds(
 async def test_the_vendor_s_client_makes_a_call_unchanged(
     live_server: LiveServer, key: str, upstream: FakeUpstream, offer_sdp: str, answer_sdp: str, settings: Settings
 ) -> None:
-    client = openai.OpenAI(base_url=f"{live_server.url}/v1", api_key=key, max_retries=0)
-    answer = await asyncio.to_thread(
-        client.realtime.calls.create,
-        sdp=offer_sdp,
-        session={"type": "realtime", "audio": {"output": {"voice": "cedar"}}},
-    )
+    with openai.OpenAI(base_url=f"{live_server.url}/v1", api_key=key, max_retries=0) as client:
+        answer = await asyncio.to_thread(
+            client.realtime.calls.create,
+            sdp=offer_sdp,
+            session={"type": "realtime", "audio": {"output": {"voice": "cedar"}}},
+        )
 
     assert answer.text == answer_sdp
     assert answer.response.headers["Location"] == "/v1/realtime/calls/rtc_1"

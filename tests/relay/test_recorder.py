@@ -16,7 +16,7 @@ from relay.recorder import LEASE_S, Report, Standing, close_books, read_past, wr
 from relay.services import end_call
 from tests.relay.events import TRACES, said
 from tests.relay.test_charges import MONEY_DAY, start, used
-from tokens.models import Policy
+from tokens.models import ApiKey, Issuance, Policy
 from usage.models import Price, UsageDay, UsageRecord
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("prices")]
@@ -131,9 +131,55 @@ def test_policy_can_keep_every_word_out_and_usage_is_counted_all_the_same(alice:
 
 
 def test_text_that_no_database_takes_is_made_fit(call: Call) -> None:
-    write(call, seen(said("item_1", "a\0b\ud800c")))
+    write(call, seen(said("item_\ud800", "a\0b\ud800c")))
 
-    assert TranscriptItem.objects.get().text == "ab?c"
+    line = TranscriptItem.objects.get()
+    assert (line.item_id, line.text) == ("item_?", "ab?c")
+
+
+def test_what_no_database_takes_keeps_nobody_else_from_being_written(alice: User, assistant: Agent) -> None:
+    bad, good = (leased(start(alice, assistant, number)) for number in range(2))
+    poison = Changes([Line("item_1", NOW, role="user", text="Hello", heard_ms=10**30)])
+
+    standings = write_reports(ME, [Report(bad.pk, poison), Report(good.pk, seen(*TRACES["voice"]))], NOW)
+
+    assert standings.keys() == {bad.pk, good.pk}
+    assert set(TranscriptItem.objects.values_list("call", flat=True)) == {good.pk}
+    bad.refresh_from_db()
+    assert (bad.gaps, bad.lease_until) == (1, NOW + timedelta(seconds=LEASE_S))
+    close_books(bad, ME, complete=True)
+    assert Call.objects.get(pk=bad.pk).metering != "settled"
+
+
+def test_who_lost_their_access_is_told(call: Call, alice: User) -> None:
+    assert _has_access(call)
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+
+    assert not _has_access(call)
+
+
+@pytest.mark.parametrize("fields", [{"enabled": False}, {"revoked_at": NOW}])
+def test_a_revoked_key_s_call_has_no_access(call: Call, alice: User, fields: dict[str, Any]) -> None:
+    key = ApiKey.objects.create(
+        user=alice, public_part="vak_1", digest="d", pepper_number=1, created_at=NOW, expires_at=NOW
+    )
+    Issuance.objects.filter(call=call).update(api_key=key)
+    assert _has_access(call)
+    ApiKey.objects.update(**fields)
+
+    assert not _has_access(call)
+
+
+def test_a_revoked_secret_s_call_has_no_access(call: Call) -> None:
+    Issuance.objects.filter(call=call).update(revoked_at=NOW)
+
+    assert not _has_access(call)
+
+
+def _has_access(call: Call) -> bool:
+    standing = write(call)
+    assert standing is not None
+    return standing.has_access
 
 
 def test_tool_calls_drift_and_blindness_are_on_record(call: Call) -> None:

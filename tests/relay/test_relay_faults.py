@@ -16,10 +16,11 @@ from pytest_django import Settings
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from audit.actions import Action
-from audit.group_commit import Group
+from audit.group_commit import Group, Recorded
 from audit.models import AuditEvent
 from realtime_api.upstream import CreatedCall
 from relay import services
+from relay.claims import CallWish
 from relay.models import Call
 from relay.offers import relay_offer, relay_to_the_end
 from tests.conftest import ORIGIN, FakeUpstream
@@ -51,10 +52,10 @@ async def test_a_call_whose_outcome_cannot_be_written_is_hung_up(
 ) -> None:
     record = Group.record
 
-    def fail(self: Group, action: Action, **facts: Any) -> None:
+    def fail(self: Group, action: Action, **facts: Any) -> Recorded:
         if action == Action.CALL_CREATED:
             raise OperationalError("disk full")
-        record(self, action, **facts)
+        return record(self, action, **facts)
 
     monkeypatch.setattr(Group, "record", fail)
     response = await offer(alices_page, await issue(alices_page), offer_sdp)
@@ -91,7 +92,9 @@ async def test_a_client_that_leaves_meanwhile_leaves_no_call_behind(
     secret = await issue(alices_page)
     requester = Requester(alice, None, "req_leaves", "127.0.0.1", "", ORIGIN)
     work = asyncio.create_task(
-        relay_to_the_end(unverified_secret=secret, raw_offer=offer_sdp.encode(), read=lambda: requester)
+        relay_to_the_end(
+            wish=CallWish(secret, Call.Transport.WEBRTC), raw_offer=offer_sdp.encode(), read=lambda: requester
+        )
     )
     upstream.held.clear()
     await upstream.asked.wait()
@@ -113,7 +116,11 @@ async def test_calls_at_once_are_counted_among_offers_that_come_together(
     requester = Requester(alice, None, "req_together", "127.0.0.1", "", ORIGIN)
     upstream.held.clear()  # a call that is not made yet does not give way to another
     offers = [
-        asyncio.create_task(relay_offer(unverified_secret=secret, raw_offer=offer_sdp.encode(), read=lambda: requester))
+        asyncio.create_task(
+            relay_offer(
+                wish=CallWish(secret, Call.Transport.WEBRTC), raw_offer=offer_sdp.encode(), read=lambda: requester
+            )
+        )
         for secret in secrets
     ]
     done: set[asyncio.Task[CreatedCall]] = set()
@@ -224,7 +231,8 @@ async def test_a_deeply_nested_report_is_refused(
 
 async def test_a_heartbeat_keeps_a_call(alices_page: AsyncClient, upstream: FakeUpstream, offer_sdp: str) -> None:
     await offer(alices_page, await issue(alices_page), offer_sdp)
-    assert json.loads((await report(alices_page, type="connected")).content) == {"state": "live", "endReason": None}
+    answer = json.loads((await report(alices_page, type="connected")).content)
+    assert (answer["state"], answer["endReason"]) == ("live", None)
 
     assert (await Call.objects.aget()).last_seen_at is not None
 

@@ -328,7 +328,7 @@ async def test_the_page_s_end_hangs_up_once(alices_page: AsyncClient, upstream: 
 
     for _ in range(2):
         response = await report(alices_page, type="ended", reason="user")
-        assert json.loads(response.content) == {"state": "ended", "endReason": "user"}
+        assert json.loads(response.content).items() >= {"state": "ended", "endReason": "user"}.items()
 
     call = await Call.objects.aget()
     assert (call.state, call.end_reason) == ("ended", "user")

@@ -7,7 +7,10 @@ import pytest
 from django.contrib.auth.models import User
 
 from agents.models import Agent
+from relay import open_sockets
 from relay.models import Call, TranscriptItem
+from relay.recorder import write_reports
+from tests.relay.events import user_item
 from tests.relay.socket_client import Relay, Socket, ended_call, secret_of, the_call
 from tests.relay.socket_upstream import SocketUpstream
 from tokens.models import Policy
@@ -37,6 +40,7 @@ DONE: dict[str, Any] = {
         },
     },
 }  # fmt: skip
+RESPONSE = DONE["response"]
 COST = 6_946  # micro-dollars: (142-64)*4 + 64*0.4 + 42*32 + 22*24 + 74*64 millionths of a dollar a thousand, rounded up
 
 
@@ -95,6 +99,55 @@ async def test_a_policy_without_transcripts_keeps_no_words(
 
     assert (await settled_call()).responses == 1
     assert not await TranscriptItem.objects.aexists()
+
+
+async def test_an_item_named_like_sound_is_seen_all_the_same(
+    prices: None, relay: Relay, alice: User, assistant: Agent, socket_upstream: SocketUpstream
+) -> None:
+    socket = await opened(relay, alice, assistant)
+    item = user_item("response.output_audio.delta", "Nobody reads this.")
+    await socket_upstream.say(item)
+    await socket_upstream.say(DONE | {"response": {"metadata": {"type": "response.output_audio.delta"}, **RESPONSE}})
+    await socket.read("response.done")
+    await socket.ws.close()
+
+    assert (await settled_call()).responses == 1
+    assert await TranscriptItem.objects.filter(role="user", text="Nobody reads this.").aexists()
+
+
+async def test_who_leaves_within_an_answer_pays_the_estimate_at_least(
+    prices: None, relay: Relay, alice: User, assistant: Agent, socket_upstream: SocketUpstream
+) -> None:
+    socket = await opened(relay, alice, assistant)
+    await socket_upstream.say({"type": "response.created", "event_id": "event_1", "response": {"id": "resp_1"}})
+    await socket.read("response.created")
+    await socket.ws.close()
+
+    call = await settled_call()
+    assert call.metering == "unmetered"
+    assert call.charged_microdollars > 0
+
+
+async def test_a_fault_of_one_round_leaves_no_socket_unwatched(
+    prices: None,
+    relay: Relay,
+    alice: User,
+    assistant: Agent,
+    socket_upstream: SocketUpstream,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await Policy.objects.acreate(user=alice, call_idle_s=2)
+    faults = iter([ZeroDivisionError(), ZeroDivisionError()])
+
+    def faulty(*arguments: Any) -> Any:
+        if fault := next(faults, None):
+            raise fault
+        return write_reports(*arguments)
+
+    monkeypatch.setattr(open_sockets, "write_reports", faulty)
+    socket = await opened(relay, alice, assistant)
+
+    assert await socket.closing() == 4408
 
 
 @pytest.mark.parametrize(

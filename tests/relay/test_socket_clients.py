@@ -106,6 +106,48 @@ async def test_the_openai_package_talks_calls_a_tool_and_interrupts(caller: Call
     await client.close()
 
 
+@pytest.fixture
+def caller_of_short_sessions(tmp_path: Path) -> Iterator[Caller]:
+    """A site whose engine ends every session after six seconds, and whose calls may last longer."""
+    site = start_processes(
+        tmp_path, ("web", "engine"), LOCAL_ENGINE="true", ENGINE_SESSION_LIFE_S="6", CALL_MAX_S="7200"
+    )
+    try:
+        yield Caller(site, run_in_shell(site, MAKE_CALLER).splitlines()[-1])
+    finally:
+        site.stop()
+
+
+async def test_a_conversation_outlives_the_voice_service_s_sessions(caller_of_short_sessions: Caller) -> None:
+    caller = caller_of_short_sessions
+    client = AsyncOpenAI(api_key=caller.key, base_url=f"{caller.site.url}/v1", websocket_base_url=caller.socket_url)
+    async with client.realtime.connect(model="gpt-realtime-2.1") as connection:
+        created = (await read_until(connection, "session.created"))[-1].session
+        await connection.conversation.item.create(item=message("Say: The library is open."))
+        await connection.response.create()
+        said = (await read_until(connection, "response.done"))[-1].response.output[0]
+        seen = await read_until(connection, "session.updated")
+        again = await read_until(connection, "session.updated")
+
+        await connection.conversation.item.retrieve(item_id=said.id)
+        kept = (await read_until(connection, "conversation.item.retrieved"))[-1].item
+        await connection.conversation.item.create(item=message("What is two plus three?"))
+        await connection.response.create()
+        told = (await read_until(connection, "response.done"))[-1].response
+
+    session_ids = {created.id, seen[-1].session.id, again[-1].session.id}
+    assert len(session_ids) == 3
+    assert not [event.type for event in seen + again if event.type.startswith("conversation.item")]
+    assert "library is open" in kept.content[0].text
+    assert told.status == "completed"
+    wait_for("the call's end", lambda: caller.call() == ("websocket", "ended", "user"), caller.site)
+    rows = caller.site.rows("SELECT upstream_id, responses FROM relay_call")
+    assert rows == [(created.id, 2)]
+    words = caller.site.rows("SELECT role, count(*) FROM relay_transcriptitem GROUP BY role ORDER BY role")
+    assert words == [("assistant", 2), ("user", 2)]
+    await client.close()
+
+
 def test_the_agents_sdk_for_node_talks_calls_a_tool_and_interrupts(caller: Caller) -> None:
     script = Path(__file__).with_name("socket_client.mjs")
     command = [find_node().program, str(script), f"{caller.socket_url}/realtime?model=gpt-realtime-2.1", caller.key]

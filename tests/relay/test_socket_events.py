@@ -73,6 +73,26 @@ async def test_a_client_with_sessions_of_its_own_may_say_more(
     assert socket_upstream.told[1]["session"] == {"type": "realtime", "instructions": "Sing."}
 
 
+async def test_an_mcp_server_is_named_and_its_calls_approved_as_policy_lists_it(
+    relay: Relay, alice: User, assistant: Agent, socket_upstream: SocketUpstream
+) -> None:
+    await Policy.objects.acreate(user=alice, own_session=True, allowed_mcp_servers=["https://mcp.example.com/sse"])
+    socket = await relay.open(await secret_of(alice, assistant))
+    tool = {"type": "mcp", "server_label": "shop", "server_url": "https://mcp.example.com/sse"}
+    for url in ("https://evil.example", tool["server_url"]):
+        await socket.say(type="session.update", session={"type": "realtime", "tools": [tool | {"server_url": url}]})
+    error = (await socket.read("error"))["error"]
+    await socket.read("session.updated")
+    approval = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
+    await socket.say(type="conversation.item.create", item=approval)
+
+    assert (error["code"], error["param"]) == ("event_not_allowed", "tools")
+    assert await told_after(socket_upstream, socket) == [
+        {"type": "session.update", "session": {"type": "realtime", "tools": [tool]}},
+        {"type": "conversation.item.create", "item": approval},
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("event", "code", "param"),
     [

@@ -11,7 +11,7 @@ from pytest_django import Settings
 from agents.models import Agent
 from audit.models import AuditEvent
 from relay.models import Call
-from tests.relay.socket_client import Relay, ended_call, key_of, secret_of, the_call
+from tests.relay.socket_client import Relay, key_of, place_given_back, secret_of, the_call
 from tests.relay.socket_upstream import SocketUpstream
 from tokens.models import Issuance, Policy
 
@@ -231,7 +231,7 @@ async def test_a_process_carries_so_many_and_no_more(
 
     refused = await relay.refusal(secret)
     await first.ws.close()
-    await ended_call()
+    await place_given_back()
 
     assert (refused.status, refused.code) == (503, "busy")
     async with relay.http.ws_connect(
@@ -345,6 +345,16 @@ async def test_a_stranger_s_key_joins_nothing(
     value, _ = await key_of(charlie, scope)
 
     assert (await relay.refusal(value, "?call_id=rtc_1")).status == status
+
+
+async def test_staff_without_the_right_to_steer_calls_join_only_their_own(
+    relay: Relay, alice: User, charlie: User, assistant: Agent
+) -> None:
+    await live_call(alice)
+    await User.objects.filter(pk=charlie.pk).aupdate(is_staff=True)
+    value, _ = await key_of(charlie, "control")
+
+    assert (await relay.refusal(value, "?call_id=rtc_1")).status == 404
 
 
 async def test_staff_joins_anybody_s_call(

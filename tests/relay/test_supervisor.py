@@ -77,14 +77,15 @@ async def looked_after(supervisor: Supervisor) -> AsyncIterator[None]:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def live_call(caller: Caller, user: User, assistant: Agent, **fields: Any) -> Call:
+async def live_call(caller: Caller, user: User, assistant: Agent, session: Json | None = None, **fields: Any) -> Call:
     """A call of the engine's, and its row."""
-    await caller.dial(SESSION)
+    await caller.dial(session or SESSION)
     now = timezone.now()
+    issuance = await sync_to_async(issuance_of)(user, assistant, session=session or SESSION)
     return await Call.objects.acreate(
-        upstream_id=caller.call_id, user=user, username=user.username, agent="assistant", model="gpt-realtime-2.1",
-        agent_version_id=assistant.published_id, request_id="req_tests", state="live", requested_at=now, started_at=now,
-        **fields,
+        upstream_id=caller.call_id, issuance=issuance, user=user, username=user.username, agent="assistant",
+        model="gpt-realtime-2.1", agent_version_id=assistant.published_id, request_id="req_tests", state="live",
+        requested_at=now, started_at=now, **fields,
     )  # fmt: skip
 
 
@@ -176,12 +177,14 @@ async def test_a_call_ends_at_its_budget(caller: Caller, supervisor: Supervisor,
     assert await calls_of(caller) == 0
 
 
+@pytest.mark.parametrize("rest", ["its user and its secret", "its user"])
 async def test_a_session_that_its_client_changed_is_restored_and_then_ended(
-    caller: Caller, supervisor: Supervisor, alice: User, assistant: Agent, granted: Json
+    caller: Caller, supervisor: Supervisor, alice: User, assistant: Agent, granted: Json, rest: str
 ) -> None:
+    """rest: whose rows are still there. What was granted holds without them."""
     await caller.dial({name: value for name, value in granted.items() if name != "type"})
     now = timezone.now()
-    issuance = await sync_to_async(issuance_of)(alice, assistant)
+    issuance = await sync_to_async(issuance_of)(alice, assistant) if "secret" in rest else None
     await Call.objects.acreate(
         upstream_id=caller.call_id, user=alice, issuance=issuance, agent_version_id=assistant.published_id,
         request_id="req_tests", state="live", requested_at=now, started_at=now,
@@ -199,10 +202,22 @@ async def test_a_session_that_its_client_changed_is_restored_and_then_ended(
     assert call.end_reason == "policy_drift"
 
 
-def issuance_of(user: User, assistant: Agent) -> Issuance:
+async def test_a_call_whose_user_is_disabled_or_deleted_ends(
+    caller: Caller, supervisor: Supervisor, alice: User, assistant: Agent
+) -> None:
+    await live_call(caller, alice, assistant)
+    async with looked_after(supervisor):
+        await until_call(monitoring="joined")
+        await alice.adelete()
+        call = await until_closed()
+
+    assert call.end_reason == "access_ended"
+
+
+def issuance_of(user: User, assistant: Agent, **fields: Any) -> Issuance:
     return Issuance.objects.create(
         request_id="req_tests", user=user, agent_version_id=assistant.published_id, status="issued",
-        requested_at=timezone.now(),
+        requested_at=timezone.now(), **fields,
     )  # fmt: skip
 
 

@@ -85,6 +85,42 @@ def test_a_session_that_was_changed_is_put_right_once_and_then_ends_the_call() -
     assert (call.repair(at(61)), call.verdict(at(61))) == (None, "policy_drift")
 
 
+def test_a_second_change_ends_the_call_even_if_it_is_taken_back_at_once() -> None:
+    call = watch(GRANTED)
+    call.take(session(instructions="Obey me."), at(2))
+    call.take(session(), at(3))
+    call.take(session(instructions="Obey me."), at(6))
+    call.take(session(), at(6.1))
+
+    assert call.verdict(at(7)) == "policy_drift"
+
+
+def test_a_call_ends_when_what_it_stands_on_is_gone() -> None:
+    call = watch()
+    call.note_standing(Standing(is_open=True, spent_microdollars=0, has_allowance=True, has_access=False))
+
+    assert call.verdict(at(5)) == "access_ended"
+
+
+def test_words_that_were_heard_before_a_gap_keep_nothing_alive() -> None:
+    call = watch(idle_max_s=10)
+    call.take({"type": "output_audio_buffer.started", "response_id": "resp_1"}, at(1))
+    call.note_joined(at(5))
+
+    assert call.verdict(at(40)) == "idle"
+
+
+def test_a_call_that_ends_within_an_answer_is_not_counted_whole() -> None:
+    call = watch()
+    call.take({"type": "response.created", "response": {"id": "resp_1"}}, at(2))
+    call.take({"type": "response.created", "response": {"id": "resp_2"}}, at(2))
+    call.take({"type": "response.done", "response": {"id": "resp_2", "usage": {"total_tokens": 1}}}, at(3))
+    assert not call.is_complete
+    call.take({"type": "response.done", "response": {"id": "resp_1", "usage": {"total_tokens": 1}}}, at(4))
+
+    assert call.is_complete
+
+
 def test_a_change_that_is_not_taken_back_ends_the_call() -> None:
     call = watch(GRANTED)
     call.conversation.take(session(instructions="Obey me."), at(2))

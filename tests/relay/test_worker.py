@@ -136,8 +136,7 @@ def test_a_job_that_fails_stops_none_of_the_others(
     def broken(now: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(worker, "sweep_calls", broken)
-    monkeypatch.setattr(worker, "close_orphans", done.append)
+    monkeypatch.setattr(worker, "JOBS", (broken, done.append))
     with caplog.at_level(logging.ERROR):
         worker.run_once()
 

@@ -74,6 +74,24 @@ def update_policies(alice: User) -> None:
     Policy.objects.update(max_ttl_s=TTL_S)
 
 
+def create_policies(alice: User) -> None:
+    Policy.objects.bulk_create([Policy(user=alice, max_ttl_s=TTL_S)])
+
+
+def put_policies_in_place(alice: User) -> None:
+    Policy.objects.bulk_create(
+        [Policy(pk=Policy.objects.get().pk, max_ttl_s=TTL_S)],
+        update_conflicts=True, unique_fields=["id"], update_fields=["max_ttl_s"],
+    )  # fmt: skip
+
+
+def update_policies_one_by_one(alice: User) -> None:
+    policies = list(Policy.objects.all())
+    for policy in policies:
+        policy.max_ttl_s = TTL_S
+    Policy.objects.bulk_update(policies, ["max_ttl_s"])
+
+
 def save_policy(alice: User) -> None:
     policy = Policy.objects.get()
     policy.max_ttl_s = TTL_S
@@ -81,16 +99,30 @@ def save_policy(alice: User) -> None:
 
 
 def join_group(alice: User) -> None:
+    group = short_group(alice)
+    alice.groups.add(group)
+
+
+def be_put_into_a_group(alice: User) -> None:
+    short_group(alice).user_set.set([alice])
+
+
+def short_group(alice: User) -> Group:
+    """A group with a policy, after Alice's allowance without it was read and kept."""
     group = Group.objects.create(name="short")
     Policy.objects.create(group=group, max_ttl_s=TTL_S)
     allowance_of(alice, None)
-    alice.groups.add(group)
+    return group
 
 
 @pytest.mark.parametrize(
     ("everybody_has_one", "change"),
-    [(False, make_policy), (True, update_policies), (True, save_policy), (False, join_group)],
-)
+    [
+        (False, make_policy), (True, update_policies), (True, save_policy), (False, join_group),
+        (False, create_policies), (True, put_policies_in_place), (True, update_policies_one_by_one),
+        (False, be_put_into_a_group),
+    ],
+)  # fmt: skip
 def test_a_change_of_policies_holds_for_the_next_request(
     alice: User, key: str, everybody_has_one: bool, change: Callable[[User], None]
 ) -> None:
@@ -161,11 +193,11 @@ def lose_the_mark(*args: object, **kwargs: object) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("change", [make_policy, update_policies, save_policy])
+@pytest.mark.parametrize("change", [make_policy, update_policies, save_policy, create_policies])
 def test_a_change_and_its_mark_are_written_both_or_neither(
     alice: User, change: Callable[[User], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if change is not make_policy:
+    if change not in (make_policy, create_policies):
         Policy.objects.create(user=alice, max_ttl_s=55)
     before = list(Policy.objects.values())
     monkeypatch.setattr(QuerySet, "update_or_create", lose_the_mark)  # what writes the mark

@@ -5,7 +5,7 @@ import json
 import os
 import socket
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import openai
@@ -27,8 +27,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def vendor_client(live_server: LiveServer, make_key: MakeKey) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{live_server.url}/v1", api_key=make_key().value, max_retries=0)
+def vendor_client(live_server: LiveServer, make_key: MakeKey) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{live_server.url}/v1", api_key=make_key().value, max_retries=0) as client:
+        yield client
 
 
 def test_it_mints(vendor_client: openai.OpenAI, settings: Settings) -> None:
@@ -54,9 +55,10 @@ def test_it_lists_models(vendor_client: openai.OpenAI) -> None:
 
 
 def test_a_wrong_key_is_its_authentication_error(live_server: LiveServer) -> None:
-    client = openai.OpenAI(base_url=f"{live_server.url}/v1", api_key="vak_wrong", max_retries=0)
-
-    with pytest.raises(openai.AuthenticationError) as caught:
+    with (
+        openai.OpenAI(base_url=f"{live_server.url}/v1", api_key="vak_wrong", max_retries=0) as client,
+        pytest.raises(openai.AuthenticationError) as caught,
+    ):
         client.realtime.client_secrets.create()
     assert caught.value.code == "invalid_api_key"
 

@@ -154,6 +154,38 @@ def test_a_session_of_one_s_own_needs_the_right_to_it(alices_client: Client, ali
     assert Issuance.objects.filter(session__instructions="Be rude.").count() == 1
 
 
+MCP = {"type": "mcp", "server_label": "shop", "server_url": "https://mcp.example.com/sse"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "status"),
+    [
+        (MCP, 200),
+        (MCP | {"require_approval": "always", "allowed_tools": ["find"]}, 200),
+        (MCP | {"require_approval": "never"}, 403),
+        (MCP | {"require_approval": {"never": {"tool_names": ["find"]}}}, 403),
+        (MCP | {"server_url": "https://evil.example"}, 403),
+        (MCP | {"server_url": None, "connector_id": "connector_dropbox"}, 403),
+        (MCP | {"authorization": "secret"}, 403),
+        (MCP | {"headers": {"Authorization": "secret"}}, 403),
+    ],
+)
+def test_an_mcp_server_is_named_only_as_the_policy_lists_it(
+    alices_client: Client, alice: User, tool: dict[str, object], status: int
+) -> None:
+    Policy.objects.create(user=alice, own_session=True, allowed_mcp_servers=["https://mcp.example.com/sse"])
+    answered, answer = post(alices_client, {"session": {"type": "realtime", "tools": [tool]}}, UPSTREAM_URL)
+
+    assert answered == status
+    assert "secret" not in str(answer.get("error"))
+
+
+def test_without_a_list_no_mcp_server_is_named(alices_client: Client, alice: User) -> None:
+    Policy.objects.create(user=alice, own_session=True)
+
+    assert post(alices_client, {"session": {"type": "realtime", "tools": [MCP]}}, UPSTREAM_URL)[0] == 403
+
+
 @pytest.mark.parametrize(
     "session",
     [

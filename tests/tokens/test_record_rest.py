@@ -1,10 +1,14 @@
 """Proofs by REST: for whoever acted, and for those who may see the record; nobody else learns that there is one."""
 
+import json
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.test import Client
+from pytest_django import Settings
 
+from audit import group_commit
 from audit.actions import Action
 from audit.models import AuditEvent
 from audit.notes import signers
@@ -39,6 +43,20 @@ def test_whoever_acted_gets_a_receipt_that_holds(sealer: Sealer, alice: User) ->
 
     assert check_receipt(receipt, KEYS).size >= event + 3
     assert '"call.ended"' in receipt["record"]
+
+
+def test_the_answer_to_an_issuance_names_its_receipt(sealer: Sealer, alices_client: Client, settings: Settings) -> None:
+    settings.UPSTREAM_API_KEY = "sk-test"
+    issued = alices_client.post("/api/client-secret", {"kind": "relayed"}, content_type="application/json")
+    group_commit.stop_writer()
+    sealer.seal()
+    number = issued.json()["auditEvent"]
+    receipt = alices_client.get(f"/api/audit/proof/{number}").json()
+
+    assert issued["X-Audit-Event"] == str(number)
+    assert check_receipt(receipt, KEYS).size >= number
+    assert json.loads(receipt["record"])[3:5] == ["client_secret.issued", issued["X-Request-ID"]]
+    assert issued.json()["value"] not in receipt["record"]
 
 
 def test_others_learn_nothing(sealer: Sealer, alice: User, charlie: User) -> None:

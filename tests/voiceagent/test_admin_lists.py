@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib import admin
+from django.contrib.admin import ModelAdmin
 from django.contrib.auth.models import Permission, User
 from django.db import connection, connections
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
+from pytest_django.asserts import assertHTMLEqual
 
 from audit.actions import Action
 from audit.models import AuditEvent
@@ -19,9 +22,11 @@ from relay.models import Call
 from tests.tokens.conftest import MakeKey
 from tokens.models import ApiKey, Issuance
 from tokens.services import secret_digest
+from tools.models import ToolCall
 from voiceagent import capped_paginator
 
 LISTS = ["tokens/issuance", "relay/call", "audit/auditevent"]
+EVIDENCE = [*LISTS, "tools/toolcall"]
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -178,7 +183,7 @@ def test_filters_in_use_can_be_taken_away_one_by_one(adas_client: Client) -> Non
     assert "Outcome: Issued" in response.content.decode()
 
 
-@pytest.mark.parametrize("model", LISTS)
+@pytest.mark.parametrize("model", EVIDENCE)
 @pytest.mark.parametrize(
     "query", ["secret_digest__startswith=a", "user_agent=x", "user__password__startswith=m", "body=1"]
 )
@@ -186,7 +191,7 @@ def test_no_field_is_probed_through_the_address(adas_client: Client, model: str,
     assert adas_client.get(f"/admin/{model}/?{query}").status_code == 400
 
 
-@pytest.mark.parametrize("model", LISTS)
+@pytest.mark.parametrize("model", EVIDENCE)
 def test_the_order_is_the_index_s_whatever_the_address_says(adas_client: Client, model: str) -> None:
     ordered = adas_client.get(f"/admin/{model}/?o=2.-1").context["cl"].queryset.query.order_by
 
@@ -259,7 +264,21 @@ def test_a_page_takes_a_fixed_number_of_queries(adas_client: Client, alice: User
     assert len(queries) <= 8, [entry["sql"] for entry in queries]
 
 
+def test_a_list_of_tools_takes_a_fixed_number_of_queries(adas_client: Client) -> None:
+    for number in range(60):
+        ToolCall.objects.create(
+            call=called(number), tool_call_id="call_1", name="find_book", state="done", requested_at=NOON
+        )
+
+    with CaptureQueriesContext(connection) as queries:
+        assert len(found(adas_client, "tools/toolcall", "state=done&tool=find_book")) == 50
+    assert len(queries) <= 8, [entry["sql"] for entry in queries]
+
+
 PLANS = [
+    ("tools/toolcall", "", "tool_call_time"),
+    ("tools/toolcall", "state=waiting", "tool_call_state"),
+    ("tools/toolcall", "tool=find_book", "tool_call_name"),
     ("tokens/issuance", "", "issuance_time"),
     ("tokens/issuance", "since=2026-11-20&until=2026-11-20", "issuance_time"),
     ("tokens/issuance", "status=denied", "issuance_status"),
@@ -397,3 +416,11 @@ def test_the_record_is_never_counted_to_its_end(adas_client: Client) -> None:
     assert counts
     assert all("LIMIT 10001" in sql for sql in counts)
     assert AuditEvent.objects.count() == 0
+
+
+@pytest.mark.django_db
+def test_a_row_s_box_is_django_s_own() -> None:
+    row = Issuance(pk=7, status="issued")
+    listed = admin.site.get_model_admin(Issuance)
+
+    assertHTMLEqual(listed.action_checkbox(row), ModelAdmin.action_checkbox(listed, row))

@@ -1,13 +1,15 @@
 """The server's start and end."""
 
 import gc
+import signal
+from signal import SIGINT, SIGTERM
 
 from voiceagent.asgi import GC_THRESHOLD, lifespan
 from voiceagent.body_limit import Message
 
 
 async def test_a_server_that_starts_spares_the_collector_what_stays() -> None:
-    thresholds = gc.get_threshold()
+    thresholds, on_interrupt, on_end = gc.get_threshold(), signal.getsignal(SIGINT), signal.getsignal(SIGTERM)
     told = iter(["lifespan.startup", "lifespan.shutdown"])
     said: list[str] = []
 
@@ -26,3 +28,5 @@ async def test_a_server_that_starts_spares_the_collector_what_stays() -> None:
     finally:
         gc.unfreeze()
         gc.set_threshold(*thresholds)
+        signal.signal(SIGINT, on_interrupt)
+        signal.signal(SIGTERM, on_end)

@@ -14,6 +14,7 @@ from pytest_django import Settings
 
 from agents.models import Agent
 from audit import group_commit
+from realtime_api.errors import UpstreamUnreachable
 from tests.conftest import close_this_loop_s
 from tokens.key_services import create_api_key
 from tokens.models import Issuance
@@ -23,7 +24,7 @@ from voiceagent.direct_mount import DirectMount
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/api/client-secret"
-OF_ONE_REQUEST = {"x-request-id", "ratelimit", "content-length"}
+OF_ONE_REQUEST = {"x-request-id", "x-audit-event", "ratelimit", "content-length"}
 
 
 @dataclass
@@ -236,6 +237,22 @@ async def test_an_upstream_that_is_away_leaves_a_line_as_on_django_s_way(
 
     lines = [record.getMessage() for record in caplog.records if record.name == "django.request"]
     assert lines == [f"Service Unavailable: {URL}"] * 2
+
+
+async def test_an_error_that_the_view_answers_itself_leaves_a_line_as_on_django_s_way(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, transactional_db: None
+) -> None:
+    async def fail(*args: object, **kwargs: object) -> None:
+        raise UpstreamUnreachable
+
+    monkeypatch.setattr("relay.api.relay_to_the_end", fail)
+    url = "/v1/realtime/calls"
+
+    answers = await both(b"v=0", path=url, **{"content-type": "application/sdp"})
+
+    assert [answer.status for answer in answers] == [503, 503]
+    lines = [record.getMessage() for record in caplog.records if record.name == "django.request"]
+    assert lines == [f"Service Unavailable: {url}"] * 2
 
 
 async def test_issuing_through_the_mount_commits_before_it_answers(key: str) -> None:

@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import Settings
 
 from relay.models import Call
 from tokens.models import Issuance
@@ -119,7 +120,7 @@ def test_the_page_tells_it_in_words_numbers_and_links(adas_client: Client, alice
 
     assert re.search(r"<dt>Issued</dt><dd>6</dd>", shown)
     assert "50.0 %" in shown
-    assert re.search(r'state=live">1</a>', shown)
+    assert re.search(r'/admin/live/">1</a>', shown)
     assert re.search(r"<title[^>]*>Requests over the last 24 hours</title>", shown)
     assert "6 issued, 6 refused or failed" in shown
     assert f"since={now:%Y-%m-%d}&amp;until={now:%Y-%m-%d}&amp;zone=UTC" in shown
@@ -144,6 +145,29 @@ def test_cost_is_of_settled_calls_and_by_user(adas_client: Client) -> None:
     assert counted.steps[-1].spent_microdollars == 3_750_000
     assert re.search(r"<title[^>]*>Cost of calls over the last 24 hours</title>", shown)
     assert re.search(r"/admin/relay/call/\?user=bea[^>]*>bea</a>.*?\$1.75", shown, re.S)
+
+
+@pytest.mark.parametrize(("spent", "badge", "words"), [
+    (5_000_000, "good", "17 % of $30.00"), (25_000_000, "warn", "84 % of $30.00"),
+    (31_000_000, "bad", "104 % of $30.00"),
+])  # fmt: skip
+def test_item_86_cost_stands_against_the_budget_of_the_period(
+    adas_client: Client, settings: Settings, spent: int, badge: str, words: str
+) -> None:
+    settings.BUDGET_USD_A_MONTH = 30
+    now = datetime.now(UTC)
+    Call.objects.create(
+        request_id="r", state="ended", requested_at=now, ended_at=now, metering="settled", cost_microdollars=spent
+    )
+    page = adas_client.get("/admin/overview/?period=30d").content.decode()
+
+    assert f'<span class="badge badge--{badge}">{words}</span>' in page
+    cache.clear()
+    assert "% of $1.00" in adas_client.get("/admin/overview/?period=24h").content.decode()
+
+
+def test_without_a_budget_there_is_none_to_compare_with(adas_client: Client) -> None:
+    assert "budget" not in adas_client.get("/admin/overview/").content.decode()
 
 
 def test_a_bar_s_link_leads_to_as_many_rows(adas_client: Client) -> None:

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
+from agents.models import Agent, AgentVersion
 from voiceagent import first_env, sdk_build, sdk_bundle
 from voiceagent.environment import env_file_names
 
@@ -143,3 +144,19 @@ def test_a_node_that_is_too_old_is_not_used(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("PATH", str(tmp_path))
 
     assert sdk_build._node_on_path() is None
+
+
+@pytest.mark.django_db
+def test_the_agents_to_begin_with_are_made_once_and_hand_over() -> None:
+    call_command("starter_agents")
+    desk = Agent.objects.get(slug="front-desk")
+    assert desk.published is not None
+    assert desk.published.handoff_words["house-guide"].startswith("Hand the person over to House guide: Knows")
+    for agent in Agent.objects.filter(position__gte=20):
+        agent.published.full_clean()  # type: ignore[union-attr]  # it has one
+
+    desk.name = "Reception"
+    desk.save()
+    call_command("starter_agents")
+    assert Agent.objects.get(slug="front-desk").name == "Reception"
+    assert AgentVersion.objects.filter(agent__position__gte=20).count() == 2

@@ -11,11 +11,8 @@ from django.utils import timezone
 
 from audit.loop import AuditLoop
 from relay.constants import SWEEP_INTERVAL_S
-from relay.services import sweep_calls
 from relay.supervisor import supervise
-from tokens.services import close_orphans
-from tokens.sweeps import prune_counters
-from voiceagent.session_sweep import prune_sessions
+from voiceagent.worker_jobs import JOBS
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +40,7 @@ class Command(BaseCommand):
 def run_once() -> None:
     """Do each job once. A job that fails is logged and tried again next time: the others must go on."""
     close_old_connections()
-    for job in (sweep_calls, close_orphans, prune_counters, prune_sessions):
+    for job in JOBS:
         try:
             job(timezone.now())
         except Exception:  # the loop must survive whatever one job meets

@@ -1,7 +1,11 @@
 """`manage.py error_catalogue`: print docs/errors.md from the error classes, the one source of codes and words."""
 
+import re
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from api_docs.operations import ANYWHERE, OPERATIONS, Operation
@@ -34,7 +38,7 @@ On `/api/` routes the body is
 clients understand it. Give the request id, which is also in the `X-Request-ID` header, when you ask an administrator:
 history and log are searched by it.
 
-This page is printed by `manage.py error_catalogue`.
+[troubleshooting.md](troubleshooting.md) says in which order to look. `manage.py error_catalogue` prints this page.
 """
 
 
@@ -68,12 +72,31 @@ def _section(code: str, errors: list[type[CodedError]]) -> str:
         statuses += " or the upstream's own 400, 404, 409, 413 or 422"
     cases = dict.fromkeys(f"{error.default_message} *{error.suggested_action}*" for error in errors)
     aliases = [f"Also known as `{alias}`." for alias, named in ALIASES.items() if named == code]
-    return "\n\n".join([f"## {code}", statuses, *cases, *aliases, f"Who sees it: {_who_sees(code)}."]) + "\n"
+    who = f"Who sees it: {_who_sees(code)}."
+    return "\n\n".join([f"## {code}", statuses, *cases, *aliases, who, *_what_helps(code)]) + "\n"
 
 
 def _page_section(error: PageError) -> str:
     told = f"{error.message} *{error.suggested_action}*"
-    return "\n\n".join([f"## {error.code}", told, "Who sees it: people on the voice page."]) + "\n"
+    who = "Who sees it: people on the voice page."
+    return "\n\n".join([f"## {error.code}", told, who, *_what_helps(error.code)]) + "\n"
+
+
+def _what_helps(code: str) -> list[str]:
+    """Return a link to where the guide for those in trouble tells of a code; nothing where it does not."""
+    heading = _headings_in_guide().get(code)
+    if heading is None:
+        return []
+    anchor = re.sub(r"[^a-z ]", "", heading.lower()).replace(" ", "-")
+    return [f"What helps: [{heading}](troubleshooting.md#{anchor})."]
+
+
+@cache
+def _headings_in_guide() -> dict[str, str]:
+    """Return under which heading the guide has each code; the tables come last and say most."""
+    text = (Path(settings.BASE_DIR) / "docs" / "troubleshooting.md").read_text()
+    sections = [section.partition("\n") for section in re.split(r"^#{2,3} ", text, flags=re.MULTILINE)[1:]]
+    return {code: heading for heading, _, body in sections for code in re.findall(r"`(\w+)`", body)}
 
 
 def _who_sees(code: str) -> str:

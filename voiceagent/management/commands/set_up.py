@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from django.apps import apps
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 
 class Command(BaseCommand):
-    help = "Build the audio library, migrate, collect static files and make the demo's account."
+    help = "Build the audio library, migrate, collect static files make the demo's account and its agents."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -15,3 +17,7 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
         call_command("demo_account")
+        if settings.DEMO:
+            call_command("starter_agents")
+        if apps.is_installed("examples.booking"):
+            call_command("booking_agent")

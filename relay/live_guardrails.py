@@ -1,0 +1,371 @@
+"""Guardrails of one live call: what its agent may not say is stopped, what people may not ask is not answered.
+
+Words and patterns are looked for in every piece of text, before the client of a socket gets it. Moderation and
+functions take time and run beside the call. While people's words are being looked at, nothing answers them.
+"""
+
+import asyncio
+import logging
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+
+from agents.guardrail_checks import find_check
+from agents.models import Guardrail
+from agents.rules import Rule, finds, is_flagged
+from audit.actions import Action
+from audit.services import record_event
+from realtime_api.client_events import RefusedClientEvent
+from realtime_api.errors import UpstreamError
+from realtime_api.moderation import flagged_categories
+from relay.acts import Act, Reaction, Work
+from relay.conversation import TRANSCRIPTION, Event
+from relay.models import Call
+from relay.watch import Watch
+from voiceagent.upstream import configured_upstream, upstream_http
+
+logger = logging.getLogger(__name__)
+ASK_AFTER_CHARS: Final = 120  # said since moderation was asked last
+ANSWER_WITHIN_S: Final = 3.0
+DEADLINE_S: Final = 15.0
+TRANSCRIBED_WITHIN_S: Final = 8.0
+MOST_TEXTS: Final = 50  # of replies that are remembered; the oldest are over
+MARK: Final = "guardrail_"  # how the ids begin of items that say what was stopped; the page shows these as notes
+STOPPED: Final = "Your last reply was stopped: it broke the rules of this assistant. Do not say it again."
+REFUSED: Final = "What the person said last broke the rules of this assistant and was taken out. Do not answer it."
+SAID: Final = frozenset({"response.output_audio_transcript.delta", "response.output_text.delta"})
+SAID_ALL: Final = frozenset({"response.output_audio_transcript.done", "response.output_text.done"})
+
+
+@dataclass
+class _Text:
+    """Words of one item so far, how far rules have looked, and how far moderation was asked."""
+
+    response_id: str
+    text: str = ""
+    looked: int = 0
+    asked: int = 0
+    recorded: set[str] = field(default_factory=set)
+
+
+class Guardrails(Act):
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._rules: list[Rule] = []
+        self._of_version: int | None = None
+        self._is_loading = False
+        self._texts: dict[str, _Text] = {}
+        self._cut: set[str] = set()  # responses that were stopped
+        self._over: set[str] = set()  # of those, the ones that have ended
+        self._pending: set[str] = set()  # what people said and nobody has looked at yet
+        self._owes_answer = False
+        self._answers_itself = False  # the upstream was told not to
+
+    def begin(self, now: datetime) -> Reaction:
+        return self._follow_version()
+
+    def take(self, event: Event, now: datetime) -> Reaction:
+        reaction = self._follow_version()
+        if self._rules or self._is_loading:
+            reaction.add(self._look_at(event))
+        return reaction
+
+    def check_client(self, event: Event) -> None:
+        """Refuse words for one answer only: they never become an item of the conversation that rules could look at."""
+        response = event.get("response") or {}
+        if (
+            event.get("type") == "response.create"
+            and response.get("input")
+            and (self._is_loading or self._holds_back())
+        ):
+            message = "'response.input' cannot be looked at by this assistant's rules: say it in the conversation."
+            raise RefusedClientEvent(
+                "event_not_allowed", message, param="response.input", event_id=event.get("event_id")
+            )
+
+    def lets_sound_through(self, text: str) -> bool:
+        return not any(response_id in text for response_id in self._cut)
+
+    # The rules.
+
+    def _follow_version(self) -> Reaction:
+        version = self._watch.version
+        if version is None or version.pk == self._of_version:
+            return Reaction()
+        self._of_version = version.pk
+        if not (version.guardrails or self._rules):
+            return Reaction()
+        self._is_loading = True
+        return Reaction(works=[Work(lambda: self._load(version.guardrails), DEADLINE_S)])
+
+    async def _load(self, slugs: list[str]) -> Reaction:
+        """Take up the rules, and look at what was said meanwhile."""
+        self._rules = await database_sync_to_async(_rules_of)(slugs)
+        self._is_loading = False
+        reaction = self._hold_back()
+        for item_id, said in tuple(self._texts.items()):
+            reaction.add(self._find(said, item_id, is_whole=False))
+        return reaction
+
+    def _hold_back(self) -> Reaction:
+        """While rules look at what people say, the upstream answers nothing by itself."""
+        holds = self._holds_back()
+        if holds == self._answers_itself:
+            return Reaction()
+        self._answers_itself = holds
+        turns = self._turn_detection()
+        if not turns:
+            return Reaction()
+        changed = {"type": turns["type"], "create_response": not holds}
+        return Reaction(session={"audio": {"input": {"turn_detection": turns | changed}}})
+
+    def _holds_back(self) -> bool:
+        return any(rule.side == "input" and not rule.records_only for rule in self._rules)
+
+    def _input_audio(self) -> dict[str, Any]:  # Any: as the session has it
+        audio = (self._watch.conversation.session or {}).get("audio") or {}
+        return audio.get("input") or {}
+
+    def _turn_detection(self) -> dict[str, Any]:
+        return self._input_audio().get("turn_detection") or {}
+
+    # What happens.
+
+    def _look_at(self, event: Event) -> Reaction:
+        kind = event["type"]
+        if kind in SAID or kind in SAID_ALL:
+            return self._hear(event, is_whole=kind in SAID_ALL)
+        if kind == "response.created":
+            return self._gate(event["response"]["id"])
+        if kind == "response.done":
+            return self._finish(event)
+        if event.get("response_id") in self._cut or (event.get("item") or {}).get("id") in self._cut_items():
+            return Reaction(withheld=True)
+        return self._look_at_person(event)
+
+    def _look_at_person(self, event: Event) -> Reaction:
+        kind, item = event["type"], event.get("item") or {}
+        if kind == "input_audio_buffer.committed" and self._holds_back():
+            return self._wait_for_words(event["item_id"])
+        elif kind == f"{TRANSCRIPTION}.completed":
+            return self._weigh(event["item_id"], str(event["transcript"]), is_spoken=True)
+        elif kind == f"{TRANSCRIPTION}.failed" and self._holds_back():
+            return self._weigh_nothing(event["item_id"])
+        elif kind == "conversation.item.deleted":
+            self._pending.discard(event["item_id"])
+        elif kind == "conversation.item.added" and item.get("role") == "user":
+            texts = [str(part.get("text")) for part in item.get("content") or () if part.get("text")]
+            return self._weigh(item["id"], " ".join(texts), is_spoken=False) if texts else Reaction()
+        return Reaction()
+
+    # What the agent says.
+
+    def _hear(self, event: Event, *, is_whole: bool) -> Reaction:
+        response_id, item_id = event["response_id"], event["item_id"]
+        if response_id in self._cut:
+            return Reaction(withheld=True)
+        if self._watch.is_own_line(response_id):
+            return Reaction()
+        said = self._texts.setdefault(item_id, _Text(response_id))
+        if len(self._texts) > MOST_TEXTS:
+            del self._texts[next(iter(self._texts))]
+        if is_whole:
+            said.text = str(event.get("transcript") or event.get("text") or said.text)
+        else:
+            said.text += str(event.get("delta", ""))
+        reaction = self._find(said, item_id, is_whole=is_whole)
+        reaction.works += self._ask_about(said, item_id, is_whole=is_whole)
+        return reaction
+
+    def _find(self, said: _Text, item_id: str, *, is_whole: bool) -> Reaction:
+        """Look at what is new, as far as words are whole: the next piece may make another word of the last one."""
+        if self._is_loading:
+            return Reaction()
+        text = said.text if is_whole else said.text[: _end_of_words(said.text)]
+        reaction = Reaction()
+        for rule in self._rules:
+            if rule.side == "output" and rule.slug not in said.recorded and finds(rule, text, said.looked):
+                reaction.add(self._trip(rule, said, item_id))
+        said.looked = len(text)
+        return reaction
+
+    def _trip(self, rule: Rule, said: _Text, item_id: str) -> Reaction:
+        said.recorded.add(rule.slug)
+        works = [self._record(rule, item_id)]
+        if rule.records_only or said.response_id in self._cut:
+            return Reaction(works=works)
+        self._cut.add(said.response_id)
+        reaction = Reaction(stop=True, withheld=True, say=[rule.safe_line], works=works)
+        if self._watch.conversation.responding != said.response_id:  # it was all made, and is perhaps still heard
+            reaction.add(self._take_out(said.response_id))
+        return reaction
+
+    def _ask_about(self, said: _Text, item_id: str, *, is_whole: bool) -> list[Work]:
+        rules = [rule for rule in self._rules if rule.side == "output" and rule.finder is None]
+        is_due = is_whole or len(said.text) - said.asked >= ASK_AFTER_CHARS
+        if not rules or not is_due or said.asked == len(said.text):
+            return []
+        said.asked = len(said.text)
+        return [Work(partial(self._ask_output, rules, said, item_id), DEADLINE_S)]
+
+    async def _ask_output(self, rules: list[Rule], said: _Text, item_id: str) -> Reaction:
+        reaction = Reaction()
+        for rule in await self._found_by(rules, said.text, item_id):
+            if rule.slug not in said.recorded:
+                reaction.add(self._trip(rule, said, item_id))
+        return reaction
+
+    def _finish(self, event: Event) -> Reaction:
+        """Take a stopped reply out of the conversation, and its words out of what the client of a socket gets."""
+        response_id = event["response"].get("id")
+        if response_id not in self._cut or response_id in self._over:
+            return Reaction()
+        self._over.add(response_id)
+        bare = event | {"response": event["response"] | {"output": []}}
+        reaction = Reaction(client=[bare], withheld=True)
+        reaction.add(self._take_out(response_id))
+        return reaction
+
+    def _take_out(self, response_id: str) -> Reaction:
+        self._over.add(response_id)
+        items = [item_id for item_id, said in self._texts.items() if said.response_id == response_id]
+        return Reaction([*map(_deleted, items), _mark(STOPPED)])
+
+    def _cut_items(self) -> set[str]:
+        return {item_id for item_id, said in self._texts.items() if said.response_id in self._cut}
+
+    # What people say.
+
+    def _gate(self, response_id: str) -> Reaction:
+        """Nothing answers what nobody has looked at."""
+        if not self._pending or self._watch.is_own_line(response_id):
+            return Reaction()
+        self._owes_answer = True
+        return Reaction(stop=True)
+
+    def _weigh(self, item_id: str, text: str, *, is_spoken: bool) -> Reaction:
+        rules = [rule for rule in self._rules if rule.side == "input"]
+        if not rules:
+            return Reaction()
+        found = [rule for rule in rules if finds(rule, text)]
+        slow = [rule for rule in rules if rule.finder is None]
+        reaction = self._judge(item_id, found)
+        if any(not rule.records_only for rule in found):
+            return reaction
+        if slow:
+            if self._holds_back():
+                self._pending.add(item_id)
+            reaction.works.append(Work(partial(self._ask_input, slow, item_id, text, is_spoken), DEADLINE_S))
+            return reaction
+        reaction.add(self._let_pass(item_id, is_spoken=is_spoken))
+        return reaction
+
+    def _wait_for_words(self, item_id: str) -> Reaction:
+        self._pending.add(item_id)
+        if not self._input_audio().get("transcription"):
+            return self._weigh_nothing(item_id)
+        return Reaction(works=[Work(partial(self._give_up, item_id), TRANSCRIBED_WITHIN_S + DEADLINE_S)])
+
+    async def _give_up(self, item_id: str) -> Reaction:
+        """Wait no longer for words that do not come, or nothing would ever be answered again."""
+        await asyncio.sleep(TRANSCRIBED_WITHIN_S)
+        return self._weigh_nothing(item_id) if item_id in self._pending else Reaction()
+
+    def _weigh_nothing(self, item_id: str) -> Reaction:
+        """Decide about words that could not be written down."""
+        if settings.GUARDRAILS_ON_FAILURE == "allow":
+            return self._let_pass(item_id, is_spoken=True)
+        return self._judge(item_id, [rule for rule in self._rules if rule.side == "input"][:1])
+
+    async def _ask_input(self, rules: list[Rule], item_id: str, text: str, is_spoken: bool) -> Reaction:
+        found = await self._found_by(rules, text, item_id)
+        reaction = self._judge(item_id, found)
+        if not any(not rule.records_only for rule in found):
+            reaction.add(self._let_pass(item_id, is_spoken=is_spoken))
+        return reaction
+
+    def _judge(self, item_id: str, found: list[Rule]) -> Reaction:
+        reaction = Reaction(works=[self._record(rule, item_id) for rule in found])
+        stopping = next((rule for rule in found if not rule.records_only), None)
+        if stopping is not None:
+            self._pending.discard(item_id)
+            self._owes_answer = False
+            reaction.add(Reaction([_deleted(item_id), _mark(REFUSED)], say=[stopping.safe_line], stop=True))
+        return reaction
+
+    def _let_pass(self, item_id: str, *, is_spoken: bool) -> Reaction:
+        """Have the words answered, if nobody else does and nothing else is still looked at."""
+        was_held = item_id in self._pending
+        self._pending.discard(item_id)
+        turns = self._turn_detection()
+        is_ours = is_spoken and was_held and bool(turns) and not turns.get("create_response", True)
+        answers = (self._owes_answer or is_ours) and not self._pending
+        if answers:
+            self._owes_answer = False
+        return Reaction(answer=answers)
+
+    # What takes time.
+
+    async def _found_by(self, rules: list[Rule], text: str, item_id: str) -> list[Rule]:
+        """Return those of the slow rules that find something; one that cannot be asked as the setting has it."""
+        results = await asyncio.gather(*(self._is_found(rule, text, item_id) for rule in rules))
+        return [rule for rule, found in zip(rules, results, strict=True) if found]
+
+    async def _is_found(self, rule: Rule, text: str, item_id: str) -> bool:
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                return await _asked(rule, text)
+        except (UpstreamError, TimeoutError) as exc:
+            logger.warning("a guardrail could not be asked guardrail=%s error=%s", rule.slug, type(exc).__name__)
+        except Exception:  # a function of somebody else's
+            logger.exception("a guardrail failed guardrail=%s", rule.slug)
+        await self._write(Action.GUARDRAIL_FAILED, rule, item_id)
+        return bool(settings.GUARDRAILS_ON_FAILURE == "stop")
+
+    def _record(self, rule: Rule, item_id: str) -> Work:
+        return Work(partial(self._write, Action.GUARDRAIL_TRIPPED, rule, item_id), DEADLINE_S)
+
+    async def _write(self, action: Action, rule: Rule, item_id: str) -> None:
+        call: Call = self._watch.call
+        await database_sync_to_async(record_event)(
+            action, request_id=call.request_id, actor="worker", target=f"call:{call.pk}",
+            guardrail=rule.slug, side=rule.side, item=item_id, stopped=not rule.records_only,
+        )  # fmt: skip
+
+
+async def _asked(rule: Rule, text: str) -> bool:
+    if rule.kind == "moderation":
+        return is_flagged(rule, await flagged_categories(upstream_http(), configured_upstream(), text))
+    check = find_check(rule.check)
+    if check is None:
+        raise LookupError(rule.check)
+    return bool(await database_sync_to_async(check)(text))
+
+
+def _rules_of(slugs: list[str]) -> list[Rule]:
+    return [row.rule() for row in Guardrail.objects.filter(slug__in=slugs, enabled=True)]
+
+
+def _end_of_words(text: str) -> int:
+    """Return how much of a text is whole words."""
+    end = len(text)
+    while end and (text[end - 1].isalnum() or text[end - 1] == "_"):
+        end -= 1
+    return end
+
+
+def _deleted(item_id: str) -> Event:
+    return {"type": "conversation.item.delete", "item_id": item_id}
+
+
+def _mark(words: str) -> Event:
+    """Return what tells the model what happened, and by its id the page."""
+    side = "out" if words is STOPPED else "in"
+    item = {"id": f"{MARK}{side}_{secrets.token_hex(6)}", "type": "message", "role": "system"}
+    content = [{"type": "input_text", "text": words}]
+    return {"type": "conversation.item.create", "item": item | {"content": content}}

@@ -1,0 +1,72 @@
+"""A process that is killed with a socket open: the worker ends its call, and what was counted counts once."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.e2e.site import Site, run_in_shell, start_processes, wait_for
+from tests.relay.socket_client import Relay
+from tests.relay.socket_upstream import SocketUpstream, running_upstream
+from tests.relay.test_socket_clients import MAKE_CALLER
+
+pytestmark = pytest.mark.skipif(
+    "postgres" in os.environ.get("DATABASE_URL", ""), reason="starts a site of its own, on SQLite"
+)
+# What the worker does in its rounds, some seconds after the process was seen for the last time.
+WORK_AFTER = """
+from datetime import timedelta
+from django.utils import timezone
+from relay.leases import close_left_books
+from relay.models import Call
+from relay.services import sweep_calls
+later = Call.objects.get().last_seen_at + timedelta(seconds={seconds})
+print(sweep_calls(later), close_left_books("worker", later))
+"""
+BOOKS = """
+SELECT state, end_reason, metering, responses, lease_owner,
+  (SELECT count(*) FROM usage_usagerecord), (SELECT sum(responses) FROM usage_usageday),
+  (SELECT count(*) FROM audit_auditevent WHERE action = 'call.ended'), counted_picodollars > 0
+FROM relay_call
+"""
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[SocketUpstream]:
+    async with running_upstream() as fake:
+        yield fake
+
+
+@pytest.fixture
+async def site(tmp_path: Path, upstream: SocketUpstream) -> AsyncIterator[Site]:
+    start = partial(start_processes, tmp_path, ("web",), OPENAI_API_KEY="sk-end-to-end", OPENAI_BASE_URL=upstream.url)
+    started = await asyncio.to_thread(start)
+    yield started
+    await asyncio.to_thread(started.stop)
+
+
+def worked_after(site: Site, seconds: int) -> str:
+    return run_in_shell(site, WORK_AFTER.format(seconds=seconds)).splitlines()[-1]
+
+
+async def test_the_worker_ends_the_call_of_a_web_process_that_was_killed(site: Site, upstream: SocketUpstream) -> None:
+    key = (await asyncio.to_thread(run_in_shell, site, MAKE_CALLER)).splitlines()[-1]
+    async with aiohttp.ClientSession() as http:
+        socket = await Relay(site.url.removeprefix("http://"), http).open(key)
+        await socket.read("session.created")
+        await socket.say(type="response.create")
+        await socket.read("response.done")
+        counted = partial(site.rows, "SELECT 1 FROM relay_call WHERE responses = 1")
+        await asyncio.to_thread(wait_for, "what was counted", lambda: bool(counted()), site)
+        await asyncio.to_thread(site.kill, "web")
+        await asyncio.wait_for(upstream.closed.wait(), 5)
+
+    # Another process may only be slow to say that it lives, so nothing happens for 45 seconds.
+    assert await asyncio.to_thread(worked_after, site, 40) == "0 0"
+    assert await asyncio.to_thread(worked_after, site, 50) == "1 1"
+    assert await asyncio.to_thread(worked_after, site, 60) == "0 0"
+    assert site.rows(BOOKS) == [("ended", "server_lost", "partial", 1, "", 1, 1, 1, 1)]
