@@ -10,6 +10,7 @@ machine does. Ends with one line of JSON.
 """
 
 import argparse
+import asyncio
 import itertools
 import json
 import os
@@ -49,7 +50,9 @@ from django.test import Client
 
 from audit.models import AuditEvent
 from audit.records import signed_values
+from bench.process_use import read_use
 from relay.models import Call
+from tokens.export import csv_rows
 from tokens.models import ApiKey, Issuance
 
 settings.STORAGES |= {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
@@ -268,6 +271,27 @@ def measure(client: Client, path: str, rounds: int) -> dict[str, float]:
     }
 
 
+async def measure_export() -> dict[str, float]:
+    """Return how soon an export of all issuances begins, how long it takes, and what memory it needs meanwhile."""
+    issuances, before_mb, most_mb, first_s, lines = Issuance.objects.all(), memory_mb(), 0.0, 0.0, 0
+    began = time.perf_counter()
+    async for text in csv_rows(issuances):
+        first_s = first_s or time.perf_counter() - began
+        lines += text.count("\n")
+        most_mb = max(most_mb, memory_mb() - before_mb)
+    took_s = time.perf_counter() - began
+    return {
+        "rows": lines - 1,
+        "first_ms": round(first_s * 1000),
+        "rows_a_second": round(lines / took_s),
+        "grown_mb": round(most_mb, 1),
+    }
+
+
+def memory_mb() -> float:
+    return read_use(os.getpid()).memory_mb
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
@@ -290,6 +314,9 @@ def main() -> None:
         for name, path in cases(rows).items():
             figures[name] = measure(client, path, rounds)
             print(f"{name:45} {figures[name]}", flush=True)
+        connection.force_debug_cursor = False
+        export = asyncio.run(measure_export())
+        print(f"{'tokens/issuance: export':45} {export}", flush=True)
     finally:
         connection.creation.destroy_test_db("", verbosity=0)
     slowest = max(figures, key=lambda name: figures[name]["p95_ms"])
@@ -300,6 +327,7 @@ def main() -> None:
         "worst_cpu_ms": max(figure["cpu_ms"] for figure in figures.values()),
         "worst_p95_ms": figures[slowest]["p95_ms"],
         "worst": slowest,
+        "export": export,
         "max_queries": max(figure["queries"] for figure in figures.values()),
         "over_100_ms": sorted(name for name, figure in figures.items() if figure["p95_ms"] > 100),
     }

@@ -3,6 +3,7 @@
 
     .venv/bin/python bench/audit.py                  # 1,000,000 events, SQLite
     .venv/bin/python bench/audit.py --quick          # 30,000, under a minute
+    .venv/bin/python bench/audit.py --two-sealers 60 # nothing else: two that seal for so many seconds, and no fork
     DATABASE_URL=postgres://… bench/audit.py         # PostgreSQL: makes and drops the database test_NAME
 
 A plain insert is the same row by the same ORM in a transaction of its own, into a table with the same indexes but
@@ -44,7 +45,7 @@ import django
 
 django.setup()
 
-from django.db import OperationalError, connection, models, transaction
+from django.db import IntegrityError, OperationalError, connection, models, transaction
 from django.utils import timezone
 
 from audit import group_commit
@@ -55,10 +56,12 @@ from audit.models import AuditEvent
 from audit.proofs import receipt_of
 from audit.records import signed_values
 from audit.rows import insert_values
-from audit.sealer import Sealer
+from audit.seal_lock import SealLock
+from audit.sealer import Sealer, Superseded
 from audit.services import record_event
 from audit.sinks import Exported, FileSink
 from audit.stored_tree import newest_checkpoint
+from audit.tree_models import AuditCheckpoint
 from audit.verification import verify_record
 
 WRITERS = (1, 8, 32)
@@ -66,7 +69,7 @@ UPSTREAM_S = 0.25
 LIVE_RATE = 100
 VERIFICATIONS = 3
 FACTS = {"agent": "assistant", "kind": "relayed", "model": "gpt-realtime-2.1", "ttl_s": 60}
-CHILD_VERIFIES = "--verify-only"
+CHILD_VERIFIES, CHILD_SEALS = "--verify-only", "--seal-only"
 
 
 def plain_model() -> type[models.Model]:
@@ -212,16 +215,50 @@ def measure_sealing(rows: int) -> dict[str, Any]:
 
 def measure_verifying() -> dict[str, Any]:
     """Verify in a process of its own, whose memory is counted."""
+    found: dict[str, Any] = json.loads(started(CHILD_VERIFIES).communicate()[0].splitlines()[-1])
+    assert found["ok"], found
+    return found
+
+
+def started(*arguments: str) -> "subprocess.Popen[str]":
+    """Start this file once more, on the database that is measured."""
     name = connection.settings_dict["NAME"]
     server = os.environ["DATABASE_URL"].rpartition("/")[0]
     url = f"sqlite:///{name}" if connection.vendor == "sqlite" else f"{server}/{name}"
-    done = subprocess.run(
-        [sys.executable, __file__, CHILD_VERIFIES],
-        env=os.environ | {"DATABASE_URL": url, "BENCH_FOLDER": FOLDER}, check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    assert found["ok"], found
-    return found
+    variables = os.environ | {"DATABASE_URL": url, "BENCH_FOLDER": FOLDER}
+    return subprocess.Popen([sys.executable, __file__, *arguments], env=variables, stdout=subprocess.PIPE, text=True)
+
+
+def measure_two_sealers(seconds: float, locks: str) -> dict[str, Any]:
+    """Write while two processes seal, and look whether they made one log. locks: `with` or `without`."""
+    both = [started(CHILD_SEALS, locks, str(seconds)) for _ in range(2)]
+    written, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        with suppress(OperationalError):  # SQLite has one writer at a time, and these two never rest
+            record_event(Action.CALL_ENDED, request_id="r", target="call:1", **FACTS)
+            written += 1
+        time.sleep(1 / LIVE_RATE)
+    rounds = [json.loads(process.communicate()[0].splitlines()[-1]) for process in both]
+    Sealer().seal()
+    steps = list(AuditCheckpoint.objects.order_by("pk").values_list("previous_size", "size"))
+    assert [before for before, _ in steps] == [0, *(size for _, size in steps[:-1])], "the log forked"
+    report = verify_record()
+    assert report.ok, report.message
+    assert report.events >= written
+    return {"events": report.events, "checkpoints": len(steps), "sealed_by_each": rounds}
+
+
+def seal_only(locks: str, seconds: float) -> None:
+    if locks == "without":
+        SealLock.take, SealLock.is_held = lambda self: True, True
+    sealer, sealed, superseded, end = Sealer(), 0, 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            sealed += sealer.seal()
+        except (Superseded, IntegrityError, OperationalError):
+            superseded += 1
+            sealer.forget()
+    print(json.dumps({"sealed": sealed, "superseded": superseded}))
 
 
 def verify_only() -> None:
@@ -306,10 +343,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--two-sealers", type=float, metavar="SECONDS")
     parser.add_argument(CHILD_VERIFIES, action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(CHILD_SEALS, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.verify_only:
         return verify_only()
+    if options.seal_only:
+        return seal_only(options.seal_only[0], float(options.seal_only[1]))
+    if options.two_sealers:
+        return two_sealers(options.two_sealers)
     rows = 30_000 if options.quick else options.rows
     with database():
         plain = plain_model()
@@ -338,6 +381,18 @@ def main() -> None:
     }
     print(json.dumps({"bench": "audit", "figures": figures}))  # fmt: skip
     return None
+
+
+def two_sealers(seconds: float) -> None:
+    figures = {}
+    with database():
+        for locks in ("with", "without"):
+            figures[f"{locks}_lock"] = measure_two_sealers(seconds, locks)
+            drop_guards()
+            empty()
+            create_guards()
+        drop_guards()
+    print(json.dumps({"bench": "audit", "database": connection.vendor, "figures": figures}))
 
 
 if __name__ == "__main__":
