@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from accounts.second_factor import has_second_factor
 from realtime_ui.forms import ApiKeyForm
 from tokens.exceptions import TooManyKeys
 from tokens.key_services import NewKey, create_api_key, revoke_api_key
@@ -39,7 +40,14 @@ def keys(request: HttpRequest) -> HttpResponse:
     own = ApiKey.objects.of(owner(request))
     usable = own.usable(timezone.now())
     past = own.exclude(pk__in=usable.values("pk"))[:50]
-    context = {"form": form, "made": made, "is_repeat": is_repeat, "usable": usable, "past": past}
+    context = {
+        "form": form,
+        "made": made,
+        "is_repeat": is_repeat,
+        "usable": usable,
+        "past": past,
+        "needs_second_factor": owner(request).is_staff and not has_second_factor(owner(request)),
+    }
     status = 422 if form.errors else 200
     return render(request, "realtime_ui/keys.html", context, status=status)
 

@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from realtime_ui.key_pages import owner
+from tokens.models import Kind
 from tokens.policy import Allowance, allowance_of
 from tokens.quotas import Standing, standings
 from usage.money import MICRODOLLARS
@@ -63,7 +64,7 @@ def rules_of(allowance: Allowance) -> list[tuple[str, str]]:
         (_("Assistants"), listed(allowance.agents)),
         (_("Models"), listed(allowance.models)),
         (_("Voices"), listed(allowance.voices)),
-        (_("Kinds of client secrets"), listed(allowance.kinds)),
+        (_("Kinds of client secrets"), listed(tuple(str(Kind(kind).label) for kind in allowance.kinds))),
     ]
 
 

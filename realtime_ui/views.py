@@ -1,19 +1,25 @@
 """The pages. No rules here: what a person may do is decided where it is done."""
 
+from typing import Final
+
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
 from django.templatetags.static import static
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from agents.models import Agent
+from agents.models import AgentVersion
 from realtime_ui.key_pages import owner
 from realtime_ui.words import PAGE_WORDS
-from tokens.policy import allowance_of
+from relay.constants import SOCKET_PATH
+from tokens.open_agents import open_agents
+from tokens.policy import Allowance, allowance_of
 from voiceagent import sdk_bundle
+
+MAX_NUMBER_CHARS: Final = 10
 
 
 @login_required
@@ -21,21 +27,51 @@ from voiceagent import sdk_bundle
 @never_cache
 def voice(request: HttpRequest) -> HttpResponse:
     """Show the page people talk on."""
+    draft = find_draft(request)
     allowance = allowance_of(owner(request), None)
+    sees_every_log = settings.DEBUG or owner(request).is_staff
     agents = [
-        {"slug": agent.slug, "name": agent.name, "description": agent.description, "voice": agent.published.voice}
-        for agent in Agent.objects.offered()
-        if agent.published and allowance.allows_agent(agent.slug)
+        {
+            "slug": agent.slug,
+            "name": agent.name,
+            "description": agent.description,
+            "voice": version.voice,
+            "voices": voices_of(version, allowance),
+            "shows_log": sees_every_log or agent.shows_event_log,
+        }
+        for agent, version in ([(draft.agent, draft)] if draft else open_agents(allowance))
     ]
     context = {
         "agents": agents,
+        "shows_log": any(agent["shows_log"] for agent in agents),
+        "transcripts": allowance.transcripts,
+        "draft": draft,
         "sdk_built": sdk_bundle.is_built(),
         "upstream_label": settings.UPSTREAM_LABEL,
         "upstream_is_local": settings.UPSTREAM_IS_LOCAL,
-        "page_config": page_config(),
+        "page_config": page_config() | {"version": draft.number if draft else 0, "longestCallS": allowance.call_max_s},
         "page_words": page_words(),
     }
     return render(request, "realtime_ui/voice.html", context)
+
+
+def voices_of(version: AgentVersion, allowance: Allowance) -> list[str]:
+    """Return the voices that people may choose for a version, its own first; none where there is nothing to choose."""
+    voices = [voice for voice in dict.fromkeys([version.voice, *version.voices]) if allowance.allows_voice(voice)]
+    return voices if len(voices) > 1 else []
+
+
+def find_draft(request: HttpRequest) -> AgentVersion | None:
+    """Return the version that the address names, for those who may change agents; None when it names none.
+
+    Raises Http404 for everybody else: whoever asks for such a secret without the page is told more, and is on record.
+    """
+    if "version" not in request.GET:
+        return None
+    slug, number = request.GET.get("agent", ""), request.GET["version"]
+    if not (request.user.has_perm("agents.change_agent") and number.isdecimal() and len(number) < MAX_NUMBER_CHARS):
+        raise Http404
+    return get_object_or_404(AgentVersion.objects.select_related("agent"), agent__slug=slug, number=number)
 
 
 def page_words() -> dict[str, str]:
@@ -45,15 +81,26 @@ def page_words() -> dict[str, str]:
     return words | {"error_unreachable_line": unreachable}
 
 
-def page_config() -> dict[str, str | bool]:
+def page_config() -> dict[str, str | int]:
     """Return what the page's modules need to know of the server, by the names that they use."""
     return {
         "clientSecretUrl": reverse("tokens:client_secret"),
         "callsUrl": reverse("relay:calls"),
+        "socketUrl": f"/{SOCKET_PATH}",
+        "captureUrl": static("realtime_ui/js/worklets/capture.js"),
+        "playbackUrl": static("realtime_ui/js/worklets/playback.js"),
         "callEventsUrl": reverse("relay:call_events", args=["CALL-ID"]).replace("CALL-ID", "{callId}"),
+        "callToolsUrl": reverse("tools:call_tools", args=["CALL-ID"]).replace("CALL-ID", "{callId}"),
+        "runToolUrl": reverse("tools:run", args=["TOOL"]).replace("TOOL", "{name}"),
+        "streamUrl": reverse("relay:call_stream"),
+        "callListUrl": reverse("relay:call_list"),
+        "hangUpUrl": reverse("relay:hang_up", args=["CALL-ID"]).replace("CALL-ID", "{callId}"),
         "usageUrl": reverse("tokens:usage"),
+        "healthUrl": reverse("readyz"),
+        "dryRunUrl": reverse("relay:dry_run"),
         "loginUrl": reverse("account_login"),
         "sdkUrl": static(sdk_bundle.STATIC_PATH) if sdk_bundle.is_built() else "",
+        "transport": settings.VOICE_TRANSPORT,
+        "repeatsTurns": settings.REPEAT_TURNS_AFTER_RECONNECT,
         "csrfHeader": "X-CSRFToken",
-        "debug": settings.DEBUG,
     }

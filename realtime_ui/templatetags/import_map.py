@@ -14,9 +14,13 @@ register = template.Library()
 
 
 @register.simple_tag(takes_context=True)
-def import_map(context: RequestContext) -> SafeString:
-    """Print the import map as an inline script with the request's nonce, the only inline script there is."""
-    imports = {settings.STATIC_URL + path: static(path) for path in module_paths()}
+def import_map(context: RequestContext, folder: str = "") -> SafeString:
+    """Print the import map as an inline script with the request's nonce, the only inline script there is.
+
+    folder: such as `voiceagent/js/`, for a page whose modules are all in there.
+    """
+    paths = [path for path in module_paths() if path.startswith(folder)]
+    imports = {settings.STATIC_URL + path: static(path) for path in paths}
     text = json.dumps({"imports": imports}, indent=1).replace("<", "\\u003c")
     request = context["request"]
     return format_html('<script type="importmap" nonce="{}">{}</script>', request.csp_nonce, mark_safe(text))  # noqa: S308  (our own file names; `<` is escaped above)

@@ -5,9 +5,10 @@
   const channels = [];
   const connections = [];
   const contexts = [];
+  const sockets = [];
   const states = [];
   let asked = 0;
-  Object.assign(globalThis, { spiedTracks: tracks, spiedChannels: channels });
+  Object.assign(globalThis, { spiedTracks: tracks, spiedChannels: channels, spiedSockets: sockets, spiedConnections: connections });
 
   const { mediaDevices } = navigator;
   if (mediaDevices) {
@@ -34,6 +35,7 @@
     }
   };
   globalThis.AudioContext = keeping(AudioContext, contexts);
+  globalThis.WebSocket = keeping(WebSocket, sockets);
 
   const liveTracks = () => tracks.filter((track) => track.readyState === 'live');
   const publish = () => {

@@ -11,7 +11,10 @@ from tests.e2e.conftest import OpenPage
 from tests.e2e.test_accessibility import SCHEMES, VIEWPORTS, assert_fine_in_every_dress
 from tests.e2e.voice_page import start_typing
 
-OWN_PAGES = ["overview/", "overview/?period=90d", "integrity/", "whose/", "end-everything/?user=1"]
+OWN_PAGES = [
+    "overview/", "overview/?period=90d", "integrity/", "whose/", "end-everything/?user=1",
+    "agents/agent/1/versions/",
+]  # fmt: skip
 LISTS = ["tokens/issuance/?status=issued", "relay/call/?state=ended", "audit/auditevent/?action=call.created"]
 
 

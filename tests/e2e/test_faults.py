@@ -12,18 +12,23 @@ from tests.e2e.conftest import OpenPage
 from tests.e2e.site import ROOT, Site, start_processes, wait_for
 from tests.e2e.voice_page import (
     button,
+    choose_way,
     conversation,
     expect_headline,
     expect_held,
     expect_line,
+    expect_state,
     press,
     start,
+    start_typing,
     turns,
     write,
 )
 
 INTERRUPTED_WITHIN_MS = 8_000
 LOST_WITHIN_MS = 15_000
+FAILED_WITHIN_MS = 20_000
+MOMENTS = "SELECT julianday(requested_at) * 86400 FROM tokens_issuance ORDER BY id"
 SDK_FILE = "static/vendor/openai-realtime-transports.js"
 
 
@@ -36,7 +41,11 @@ def parts(tmp_path: Path) -> Iterator[Site]:
     assert "Traceback" not in running.output()
 
 
-def test_an_engine_that_dies_during_a_call_and_one_that_is_not_there_are_told(
+def seconds_between(one: tuple[object, ...], other: tuple[object, ...]) -> float:
+    return float(str(other[0])) - float(str(one[0]))
+
+
+def test_item_51_an_engine_that_dies_during_a_call_and_one_that_is_not_there_are_told(
     open_page: OpenPage, silence: Path, parts: Site
 ) -> None:
     voice = open_page(silence, at=parts)
@@ -45,13 +54,17 @@ def test_an_engine_that_dies_during_a_call_and_one_that_is_not_there_are_told(
     expect(turns(voice, "assistant")).to_have_count(1)
     parts.kill("engine")
     expect_headline(voice, "Connection interrupted", timeout_ms=INTERRUPTED_WITHIN_MS)
-    expect_headline(voice, "Connection lost", timeout_ms=LOST_WITHIN_MS)
+    expect_state(voice, "reconnecting", timeout_ms=LOST_WITHIN_MS)
+    expect_headline(voice, "Connection lost")
+    expect_state(voice, "failed", timeout_ms=FAILED_WITHIN_MS)
+    expect_headline(voice, "Connection lost")
     expect(conversation(voice)).to_contain_text("hello")
     expect(button(voice, "Download transcript")).to_be_visible()
     expect_held(voice, tracks=0, connections=0, contexts=0)
-    wait_for("the call to be closed", lambda: parts.last_call("state") == ("ended",), parts)
-    assert parts.rows("SELECT state, end_reason FROM relay_call") == [("ended", "connection_lost")]
-    assert parts.rows("SELECT status FROM tokens_issuance") == [("issued",)]
+    tries = parts.rows("SELECT state, end_reason, error_code FROM relay_call ORDER BY id")
+    assert tries == [("ended", "connection_lost", ""), *3 * [("failed", "", "openai_api_unavailable")]]
+    first, second, third = parts.rows(MOMENTS)[1:]
+    assert 2 <= seconds_between(first, second) < 4 <= seconds_between(second, third) < 6
 
     press(voice, "Try again")
     expect_headline(voice, "The voice service isn't answering")
@@ -79,7 +92,7 @@ def test_a_hang_up_by_a_program_is_noticed_at_once_and_explained(
     )
     assert answer == 200
     expect_headline(voice, "Call ended", timeout_ms=3000)
-    expect_line(voice, re.compile("^It was hung up by one of your programs. It lasted "))
+    expect_line(voice, re.compile("^It was hung up from another page or program of yours. It lasted "))
     expect_held(voice, tracks=0, connections=0, contexts=0)
     assert site.last_call("state, end_reason") == ("ended", "hung_up")
 
@@ -98,29 +111,71 @@ def test_a_hang_up_by_an_administrator_is_told_as_such(open_page: OpenPage, sile
     assert site.last_call("end_reason") == ("administrator",)
 
 
-def test_a_limit_of_ten_seconds_ends_a_call_in_time_and_says_so(
+def test_item_48_a_limit_of_ten_seconds_ends_calls_in_time_over_both_transports_and_says_so(
     open_page: OpenPage, silence: Path, tmp_path: Path
 ) -> None:
     limited = start_processes(tmp_path, ("web", "worker", "engine"), CALL_MAX_S="10")
-    voice = open_page(silence, at=limited)
-    start(voice)
-    expect_headline(voice, "Call ended", timeout_ms=20_000)
-    expect_line(voice, re.compile("^The longest time for one call was reached."))
-    ((seconds, reason),) = limited.rows(
-        "SELECT (julianday(ended_at) - julianday(started_at)) * 86400, end_reason FROM relay_call"
+    pages = [open_page(silence, at=limited) for _ in range(2)]
+    choose_way(pages[1], "websocket")
+    for voice in pages:
+        start(voice)
+    for voice in pages:
+        expect_headline(voice, "Call ended", timeout_ms=20_000)
+        expect_line(voice, re.compile("^The longest time for one call was reached."))
+    ended = limited.rows(
+        "SELECT transport, end_reason, (julianday(ended_at) - julianday(started_at)) * 86400"
+        " FROM relay_call ORDER BY id"
     )
-    assert reason == "time_limit"
-    assert 10 <= float(str(seconds)) <= 12
+    assert [row[:2] for row in ended] == [("webrtc", "time_limit"), ("websocket", "time_limit")]
+    assert all(10 <= float(str(row[2])) <= 12 for row in ended)
     limited.stop()
     assert "Traceback" not in limited.output()
 
 
-def test_a_data_channel_that_closes_alone_ends_the_call(open_page: OpenPage, silence: Path) -> None:
+def test_item_48_it_is_said_in_time_that_a_call_must_end(open_page: OpenPage) -> None:
+    voice = open_page()
+    known = {"state": "live", "endReason": None, "isFree": True, "assistantMuted": False, "secondsLeft": 300.2}
+    voice.route("**/api/calls/*/events", lambda route: route.fulfill(json=known))
+    start_typing(voice)
+    expect(voice.get_by_text("This call ends in 5 minutes.")).to_be_visible()
+
+
+def test_an_end_is_told_although_the_voice_service_keeps_the_connection(
+    open_page: OpenPage, silence: Path, site: Site
+) -> None:
     voice = open_page(silence)
     start(voice)
-    voice.evaluate("() => spiedChannels[0].close()")
-    expect_headline(voice, "Connection lost", timeout_ms=3000)
+    site.rows(
+        "UPDATE relay_call SET state = 'ended', ended_at = datetime('now'), end_reason = 'budget' WHERE upstream_id = "
+        f"'{voice.locator('body').get_attribute('data-call-id')}'"
+    )
+    expect_headline(voice, "Call ended", timeout_ms=3000)
+    expect_line(voice, re.compile("^What you may spend is used up."))
     expect_held(voice, tracks=0, connections=0, contexts=0)
+
+
+def test_a_conversation_goes_on_past_the_session_s_limit_of_twenty_seconds(
+    open_page: OpenPage, silence: Path, tmp_path: Path
+) -> None:
+    short = start_processes(
+        tmp_path, ("web", "worker", "engine"), ENGINE_SESSION_LIFE_S="20", CALL_MAX_S="7200", CALLS_AT_ONCE="1"
+    )
+    voice = open_page(silence, at=short)
+    start(voice)
+    write(voice, "say apples")
+    expect(turns(voice, "assistant")).to_contain_text([re.compile("apples", re.I)])
+    expect(conversation(voice)).to_contain_text("Connected again.", timeout=25_000)
+    expect_state(voice, "live")
+    write(voice, "say pears")
+    expect(turns(voice, "assistant")).to_contain_text([re.compile("apples", re.I), re.compile("pears", re.I)])
+    expect_held(voice, tracks=1, connections=1, contexts=1)
+    wait_for(
+        "the calls to be joined", lambda: bool(short.rows("SELECT 1 FROM relay_call WHERE continues_id = 1")), short
+    )
+    first, second = short.rows("SELECT end_reason, state FROM relay_call ORDER BY id")
+    assert (first, second) == (("renewed", "ended"), ("", "live"))
+    short.stop()
+    assert "Traceback" not in short.output()
 
 
 def test_without_key_and_engine_the_page_says_what_to_set(open_page: OpenPage, tmp_path: Path) -> None:

@@ -64,15 +64,18 @@ def test_a_used_secret_is_told_and_the_next_try_works(open_page: OpenPage, site:
     expect_next_try_to_work(voice)
 
 
-def test_a_second_call_at_once_is_told(open_page: OpenPage, strict: Callable[..., Site]) -> None:
+def test_item_55_a_second_call_at_once_is_told_and_can_take_the_place_of_the_first(
+    open_page: OpenPage, strict: Callable[..., Site]
+) -> None:
     at = strict(CALLS_AT_ONCE="1")
     first, second = open_page(at=at), open_page(at=at)
     start_typing(first)
     press(second, "Type instead")
     expect_headline(second, "You are already in a call")
-    press(first, "End call")
-    expect_state(first, "ended")
-    expect_next_try_to_work(second)
+    press(second, "End the other call")
+    expect_headline(second, "Type your question")
+    expect_headline(first, "Call ended")
+    expect_line(first, re.compile("^It was hung up from another page or program of yours."))
     press(second, "End call")
     expect_state(second, "ended")
 

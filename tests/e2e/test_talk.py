@@ -123,3 +123,43 @@ def test_a_line_typed_over_a_reply_stops_it_first(open_page: OpenPage) -> None:
     wait_until_sounding(voice)
     write(voice, "say enough")
     expect(turns(voice, "assistant")).to_contain_text(["You stopped it here", re.compile("enough", re.I)])
+
+
+def test_items_42_44_what_is_typed_is_counted_sent_in_order_and_kept(open_page: OpenPage) -> None:
+    voice = open_page()
+    start_typing(voice)
+    voice.locator(".log-drawer > summary").click()
+    sent = voice.locator(".log-drawer__row").filter(has_text="sent")
+    box, hint = voice.get_by_label("Write to the assistant"), voice.locator("[data-part=hint]")
+    box.fill("x" * 1_790)
+    expect(hint).to_have_text("Enter sends, Shift+Enter starts a new line.")
+    box.fill("x" * 1_810)
+    expect(hint).to_have_text("190 characters left")
+    box.fill("count")
+    box.press("Shift+Enter")
+    box.press_sequentially("to thirty")
+    expect(box).to_have_value("count\nto thirty")
+    box.press("Enter")
+    wait_until_sounding(voice)
+    write(voice, "say enough")
+    asked = ["conversation.item.create", "response.create"]
+    expect(sent).to_contain_text([*asked, "output_audio_buffer.clear", *asked])
+    box.fill("not sent yet")
+    press(voice, "End call")
+    expect_state(voice, "ended")
+    expect(box).to_have_value("not sent yet")
+    expect(button(voice, "Send")).to_be_disabled()
+    expect(hint).to_have_text("You can type once a call has begun.")
+
+
+def test_items_45_46_the_delay_of_replies_and_the_cost_are_shown(open_page: OpenPage) -> None:
+    voice = open_page()
+    start_typing(voice)
+    write(voice, "say hello")
+    expect(voice.locator("[data-part=reply-delay]")).to_have_text(
+        re.compile(r"Reply after \d+\.\d s \((good|fair|slow)\)")
+    )
+    expect(voice.locator("[data-part=cost]")).to_have_text("Free")
+    press(voice, "End call")
+    expect_state(voice, "ended")
+    expect(voice.locator("[data-part=line]")).to_contain_text(re.compile(r"It lasted \d\d:\d\d and was free"))

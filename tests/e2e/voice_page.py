@@ -69,6 +69,17 @@ def turns(voice: Page, who: str) -> Locator:
     return conversation(voice).locator(f"article[data-who={who}]")
 
 
+def choose_way(voice: Page, name: str) -> None:
+    """Choose under More how calls connect: automatic, webrtc or websocket."""
+    voice.locator("details.more > summary").click()
+    voice.get_by_label("Connection", exact=True).select_option(name)
+
+
+def lose_connection(voice: Page) -> None:
+    """Break the newest connection of the page, as if the other side had gone without a word."""
+    voice.evaluate("() => (spiedChannels.at(-1) ?? spiedSockets.at(-1)).close()")
+
+
 def wait_until_silent(voice: Page, timeout_ms: float = LIVE_MS) -> None:
     """Wait until the page measures a level (RMS, 0 to 1) below 0.005 in what it plays."""
     expect(voice.locator("body")).to_have_attribute("data-output-level", SILENT, timeout=timeout_ms)
@@ -83,3 +94,11 @@ def states_of(voice: Page) -> dict[str, int]:
     """Return when the page came last into each state, in milliseconds since it was opened."""
     states = json.loads(voice.locator("html").get_attribute("data-states") or "[]")
     return {entry["state"]: entry["atMs"] for entry in states}
+
+
+def microphone_note(voice: Page) -> Locator:
+    return voice.locator("[data-part=microphone-note]")
+
+
+def open_settings(voice: Page) -> None:
+    voice.locator("details.more > summary").click()

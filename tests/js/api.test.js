@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 
-import { issueClientSecret, REQUEST_TIMEOUT_MS, reportCallEvent } from '../../static/realtime_ui/js/api.js';
+import { endOwnCalls, issueClientSecret, REQUEST_TIMEOUT_MS, reportCallEvent } from '../../static/realtime_ui/js/api.js';
 
 const CONFIG = { clientSecretUrl: '/api/client-secret', callEventsUrl: '/api/calls/{callId}/events', csrfHeader: 'X-CSRFToken', csrfToken: 'token' };
 const realFetch = globalThis.fetch;
@@ -27,6 +27,12 @@ test('it asks with the agent, the token and the session', async () => {
   await issue();
   const { url, method, credentials, headers, body } = asked[0];
   assert.deepEqual([url, method, credentials, headers['X-CSRFToken'], body], ['/api/client-secret', 'POST', 'same-origin', 'token', '{"agent":"guide"}']);
+});
+
+test('a version that is tried is named', async () => {
+  const asked = serverSays(200, { ephemeralKey: 'ek_1' });
+  await issueClientSecret({ ...CONFIG, version: 3 }, 'guide', new AbortController().signal);
+  assert.equal(asked[0].body, '{"agent":"guide","version":3}');
 });
 
 test('it returns what was issued', async () => {
@@ -88,9 +94,34 @@ test('a report is answered with why the call has ended, if it has', async () => 
   assert.equal(await reportCallEvent(CONFIG, 'rtc_1', { type: 'failed', reason: 'connection_lost' }), '');
 });
 
+test('a report is answered with what the server knows of the call', async () => {
+  serverSays(200, '{"state":"live","endReason":null,"costMicrodollars":6946}');
+  const told = [];
+  await reportCallEvent(CONFIG, 'rtc_1', { type: 'heartbeat' }, (facts) => told.push(facts.costMicrodollars));
+  assert.deepEqual(told, [6946]);
+});
+
 test('a report that fails is swallowed', async () => {
   globalThis.fetch = async () => {
     throw new TypeError('Failed to fetch');
   };
   assert.equal(await reportCallEvent(CONFIG, 'rtc_1', { type: 'heartbeat' }), '');
+});
+
+test('one\'s own calls that go on are ended, and no other', async () => {
+  const asked = [];
+  const calls = [{ callId: 'rtc_1', state: 'live' }, { callId: 'rtc_2', state: 'ended' }, { callId: null, state: 'live' }];
+  globalThis.fetch = async (url, options = {}) => {
+    asked.push([options.method ?? 'GET', url]);
+    return new Response(JSON.stringify({ results: calls }));
+  };
+  await endOwnCalls({ ...CONFIG, callListUrl: '/api/calls', hangUpUrl: '/calls/{callId}/hangup' });
+  assert.deepEqual(asked, [['GET', '/api/calls'], ['POST', '/calls/rtc_1/hangup']]);
+});
+
+test('a list that cannot be had ends nothing and breaks nothing', async () => {
+  globalThis.fetch = async () => {
+    throw new TypeError('offline');
+  };
+  await endOwnCalls({ ...CONFIG, callListUrl: '/api/calls', hangUpUrl: '/calls/{callId}/hangup' });
 });

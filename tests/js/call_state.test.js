@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import { BUSY_STATES, nextState, TRANSITIONS } from '../../static/realtime_ui/js/call_state.js';
 
-const EVENTS = ['start', 'start_typing', 'microphone_ready', 'microphone_refused', 'secret_issued', 'connected', 'refused', 'lost', 'closed', 'hang_up', 'cancel'];
+const EVENTS = ['start', 'start_typing', 'microphone_ready', 'microphone_refused', 'secret_issued', 'fall_back', 'connected', 'refused', 'lost', 'closed', 'hang_up', 'cancel'];
 
 // Written out once more by hand: a slip in the table must not be its own proof.
 const EXPECTED = {
@@ -11,8 +11,9 @@ const EXPECTED = {
   preparing: { microphone_ready: 'minting', microphone_refused: 'blocked', cancel: 'idle' },
   blocked: { start: 'preparing', start_typing: 'minting' },
   minting: { secret_issued: 'connecting', refused: 'failed', cancel: 'idle' },
-  connecting: { connected: 'live', refused: 'failed', lost: 'failed', cancel: 'idle' },
-  live: { hang_up: 'ended', closed: 'ended', lost: 'failed' },
+  connecting: { connected: 'live', fall_back: 'minting', refused: 'failed', cancel: 'idle' },
+  live: { hang_up: 'ended', closed: 'ended', lost: 'reconnecting' },
+  reconnecting: { connected: 'live', refused: 'failed', hang_up: 'ended', closed: 'ended' },
   failed: { start: 'preparing', start_typing: 'minting' },
   ended: { start: 'preparing', start_typing: 'minting' },
 };

@@ -16,10 +16,10 @@ const PROBLEMS = [
 ];
 
 for (const [name, message, problem] of PROBLEMS) {
-  test(`${name} ${message} is ${problem}`, () => assert.equal(problemOf({ name, message }), problem));
+  test(`item 18: ${name} ${message} is ${problem}`, () => assert.equal(problemOf({ name, message }), problem));
 }
 
-test('what is no error at all is still told', () => {
+test('item 18: what is no error at all is still told', () => {
   for (const thrown of [null, undefined, 'text', {}]) assert.equal(problemOf(thrown), 'busy');
 });
 
@@ -33,4 +33,4 @@ const BROWSERS = [
   ['curl/8', 'other'],
 ];
 
-for (const [userAgent, kind] of BROWSERS) test(`steps for ${kind}: ${userAgent.slice(0, 60)}`, () => assert.equal(browserKind(userAgent), kind));
+for (const [userAgent, kind] of BROWSERS) test(`item 19: steps for ${kind}: ${userAgent.slice(0, 60)}`, () => assert.equal(browserKind(userAgent), kind));

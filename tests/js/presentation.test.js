@@ -12,7 +12,7 @@ const TABLE = Object.fromEntries([...SOURCE.matchAll(/"(\w+)": _\(\s*"([^"]*)"/g
 const words = createWords(TABLE);
 
 const QUIET = { hearing: false, waiting: false, responding: false, playing: false, tool: '' };
-const CALL = { state: 'idle', part: 'listening', typing: false, muted: false, slow: false, problem: '', failure: null, activity: QUIET, canStopReply: false, endReason: '', liveSinceMs: 0, endedAtMs: 0 };
+const CALL = { state: 'idle', part: 'listening', talkMode: 'off', typing: false, muted: false, slow: false, problem: '', failure: null, activity: QUIET, canStopReply: false, endReason: '', liveSinceMs: 0, endedAtMs: 0, reconnection: { attempt: 0, retryAtMs: 0, isOffline: false } };
 const AROUND = { userAgent: 'Firefox/150', waitS: 0, hasTranscript: false, soundBlocked: false };
 const shown = (call, around = {}) => describe({ ...CALL, ...call }, words, { ...AROUND, ...around });
 const offered = (call, around) => Object.values(shown(call, around).buttons).sort();
@@ -20,10 +20,10 @@ const offered = (call, around) => Object.values(shown(call, around).buttons).sor
 const ROWS = [
   [{ state: 'idle' }, 'Ready when you are', ['Start talking', 'Type instead']],
   [{ state: 'preparing' }, 'Checking your microphone…', ['Cancel']],
-  [{ state: 'blocked', problem: 'blocked' }, 'Microphone is blocked', ['Try again', 'Type instead']],
-  [{ state: 'blocked', problem: 'dismissed' }, "The microphone wasn't allowed", ['Try again', 'Type instead']],
-  [{ state: 'blocked', problem: 'missing' }, 'No microphone found', ['Try again', 'Type instead']],
-  [{ state: 'blocked', problem: 'busy' }, 'Microphone is busy', ['Try again', 'Type instead']],
+  [{ state: 'blocked', problem: 'blocked' }, 'Microphone is blocked', ['Check the connection', 'Try again', 'Type instead']],
+  [{ state: 'blocked', problem: 'dismissed' }, "The microphone wasn't allowed", ['Check the connection', 'Try again', 'Type instead']],
+  [{ state: 'blocked', problem: 'missing' }, 'No microphone found', ['Check the connection', 'Try again', 'Type instead']],
+  [{ state: 'blocked', problem: 'busy' }, 'Microphone is busy', ['Check the connection', 'Try again', 'Type instead']],
   [{ state: 'minting' }, 'Getting a session…', ['Cancel']],
   [{ state: 'connecting' }, 'Connecting…', ['Cancel']],
   [{ state: 'live' }, 'Listening', ['End call', 'Mute', 'Stop reply']],
@@ -33,10 +33,12 @@ const ROWS = [
   [{ state: 'live', part: 'muted', muted: true }, 'You are muted', ['End call', 'Stop reply', 'Unmute']],
   [{ state: 'live', part: 'unheard' }, 'Microphone disconnected', ['End call', 'Mute', 'Stop reply']],
   [{ state: 'live', part: 'unstable' }, 'Connection interrupted', ['End call', 'Mute', 'Stop reply']],
+  [{ state: 'live', part: 'hold', talkMode: 'ready' }, 'Hold to talk', ['End call', 'Stop reply', 'Talk']],
+  [{ state: 'live', part: 'holding', talkMode: 'holding' }, 'Hearing you…', ['End call', 'Stop reply', 'Talk']],
   [{ state: 'live', typing: true }, 'Type your question', ['End call', 'Stop reply']],
-  [{ state: 'failed', failure: { code: 'connection_lost' } }, 'Connection lost', ['Try again']],
+  [{ state: 'failed', failure: { code: 'connection_lost' } }, 'Connection lost', ['Check the connection', 'Try again']],
   [{ state: 'failed', failure: { code: 'not_authenticated' } }, 'You have been signed out', ['Sign in']],
-  [{ state: 'failed', failure: { code: 'webrtc_connection_failed' } }, 'Could not connect', ['Try again', 'Type instead']],
+  [{ state: 'failed', failure: { code: 'webrtc_connection_failed' } }, 'Could not connect', ['Check the connection', 'Try again', 'Type instead']],
   [{ state: 'failed', failure: { code: 'quota_exceeded', metric: 'seconds_a_month' } }, "You have used this month's allowance", []],
   [{ state: 'ended' }, 'Call ended', ['Start again']],
   [{ state: 'ended', endReason: 'administrator' }, 'An administrator ended this call', ['Start again']],
@@ -66,7 +68,7 @@ test('each end by the server is explained', () => {
   }
 });
 
-test('each browser has its steps', () => {
+test('item 19: each browser has its steps', () => {
   for (const userAgent of ['Chrome/1', 'Firefox/1', 'Macintosh Safari/1', 'iPhone', 'Android Chrome/1', 'curl']) {
     const { steps } = shown({ state: 'blocked', problem: 'blocked' }, { userAgent });
     assert.ok(steps.length >= 2);
@@ -95,7 +97,7 @@ test('a failure shows its reference, and none when there is none', () => {
   assert.equal(shown({ state: 'failed', failure: { code: 'odd' } }).reference, '');
 });
 
-test('Play sound is offered when the browser keeps the reply silent', () => {
+test('item 32: Play sound is offered when the browser keeps the reply silent', () => {
   assert.ok(offered({ state: 'live' }, { soundBlocked: true }).includes('Play sound'));
 });
 
@@ -121,3 +123,18 @@ test('words fill their places and show missing keys', () => {
 });
 
 test('times are minutes and seconds', () => assert.deepEqual([0, 65_400, 3_600_000, -5].map(clockTime), ['00:00', '01:05', '60:00', '00:00']));
+
+test('item 51: while a connection is lost it tells when the next try begins, and offers not to wait', () => {
+  const at = (reconnection) => shown({ state: 'reconnecting', reconnection: { attempt: 2, retryAtMs: 3_400, isOffline: false, ...reconnection } }, { nowMs: 2_000 });
+  assert.deepEqual([at({}).headline, at({}).line], ['Connection lost', 'Trying again in 2 s (attempt 2 of 3).']);
+  assert.deepEqual([at({}).buttons, at({}).disabled], [{ try_now: 'Try now', end: 'End call' }, []]);
+  assert.deepEqual([at({ retryAtMs: 0 }).line, at({ retryAtMs: 0 }).disabled], ['Connecting…', ['try_now']]);
+  assert.match(at({ isOffline: true, retryAtMs: 0 }).line, /^You are offline\./);
+});
+
+test('item 55: what the administrator said is told with the end', () => {
+  const call = { state: 'ended', endReason: 'administrator', liveSinceMs: 0, endedAtMs: 61_000, typing: false };
+  const told = describe(call, (key, values = {}) => [key, values.reason].filter(Boolean).join(': '), { hasTranscript: false, endReason: 'Call again' });
+  assert.equal(told.headline, 'ended_by_administrator_headline');
+  assert.match(told.line, /^ended_by_administrator_reason: Call again /);
+});

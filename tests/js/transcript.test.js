@@ -149,3 +149,109 @@ test('when the call is over nothing waits any more', () => {
   transcript.close();
   assert.deepEqual(transcript.turns().map((turn) => turn.status), ['failed', 'done']);
 });
+
+const asked = (id, previous, text) => ({ type: 'conversation.item.added', previous_item_id: previous, item: message(id, 'user', [{ type: 'input_text', text }]) });
+const called = (id, previous, name, status = 'completed') => ({ type: 'conversation.item.done', previous_item_id: previous, item: { id, type: 'function_call', status, name, call_id: `of_${id}` } });
+
+test('item 34: a transcription that comes after the reply stands before it', () => {
+  const transcript = read(
+    { type: 'input_audio_buffer.committed', item_id: 'u', previous_item_id: null },
+    { type: 'conversation.item.added', previous_item_id: 'u', item: message('a', 'assistant', reply('At nine.')) },
+    { type: 'conversation.item.input_audio_transcription.completed', item_id: 'u', transcript: 'When do you open?' },
+  );
+  assert.deepEqual(lines(transcript), ['user: When do you open?', 'assistant: At nine.']);
+});
+
+test('item 35: a spoken turn waits for its words, grows by parts, and is done', () => {
+  const transcript = read({ type: 'input_audio_buffer.committed', item_id: 'u', previous_item_id: null });
+  const now = () => transcript.turns().map((turn) => [turn.status, textOf(turn)])[0];
+  assert.deepEqual(now(), ['partial', '']);
+  transcript.apply({ type: 'conversation.item.input_audio_transcription.delta', item_id: 'u', delta: 'When do' });
+  assert.deepEqual(now(), ['partial', 'When do']);
+  transcript.apply({ type: 'conversation.item.input_audio_transcription.completed', item_id: 'u', transcript: 'When do you open?' });
+  assert.deepEqual(now(), ['done', 'When do you open?']);
+});
+
+test('item 37: what happened stands between the turns, wherever later ones arrive', () => {
+  const transcript = read(asked('u', null, 'Hello'));
+  transcript.note('muted_by_administrator');
+  transcript.apply(asked('v', 'u', 'Are you there?'));
+  assert.deepEqual(transcript.turns().map((turn) => turn.kind || textOf(turn)), ['Hello', 'muted_by_administrator', 'Are you there?']);
+});
+
+test('item 37: a tool tells how much it answered and nothing of it', () => {
+  const transcript = read(called('f', null, 'opening_hours'), {
+    type: 'conversation.item.added', previous_item_id: 'f', item: { id: 'o', type: 'function_call_output', call_id: 'of_f', output: '{"opens":"nine"}' },
+  });
+  const [turn] = transcript.turns();
+  assert.deepEqual([textOf(turn), transcript.resultChars(turn), transcript.turns().length], ['opening hours', 16, 1]);
+});
+
+const answered = (id, output) => ({ type: 'conversation.item.added', previous_item_id: id, item: { id: `out_${id}`, type: 'function_call_output', call_id: `of_${id}`, output } });
+
+test('item 37: a handoff that the server refuses changes nobody', () => {
+  const transcript = new Transcript(() => 0, { agent: 'Front desk', agents: { bookings: 'Booking desk' } });
+  transcript.apply(called('f', null, 'transfer_to_bookings'));
+  transcript.apply(answered('f', '{"error": true, "message": "No.", "status": 404}'));
+  assert.deepEqual([transcript.turns().length, transcript.agent], [0, 'Front desk']);
+});
+
+test('item 37: a handoff says once who talks now, and later replies bear that name', () => {
+  const transcript = new Transcript(() => 0, { agent: 'Front desk', agents: { bookings: 'Booking desk' } });
+  const handoff = called('f', 'u', 'transfer_to_bookings');
+  for (const event of [asked('u', null, 'A table, please'), handoff, { ...handoff, type: 'response.output_item.done' }, answered('f', '{"assistant": "Booking desk"}')]) transcript.apply(event);
+  transcript.apply({ type: 'conversation.item.added', previous_item_id: 'out_f', item: message('a', 'assistant', reply('For when?')) });
+  assert.deepEqual(transcript.turns().map((turn) => [turn.kind, textOf(turn), turn.agent]), [
+    ['', 'A table, please', 'Front desk'],
+    ['agent_changed', 'Booking desk', 'Booking desk'],
+    ['', 'For when?', 'Booking desk'],
+  ]);
+});
+
+test('item 37: a conversation that was lost goes on below the old one, with a note between', () => {
+  const transcript = read(asked('u', null, 'Hello'));
+  transcript.note('reconnected');
+  transcript.reconnect();
+  transcript.apply(asked('v', null, 'Again'));
+  assert.deepEqual(transcript.turns().map((turn) => turn.kind || textOf(turn)), ['Hello', 'reconnected', 'Again']);
+});
+
+test('a note stays when the item that it follows is deleted', () => {
+  const transcript = read(asked('u', null, 'Hello'));
+  transcript.note('reconnected');
+  transcript.apply({ type: 'conversation.item.deleted', item_id: 'u' });
+  assert.deepEqual(transcript.turns().map((turn) => turn.kind), ['reconnected']);
+});
+
+test('a problem that changes nothing is a note, and a race is not', () => {
+  const transcript = read({ type: 'error', error: { code: 'invalid_value', message: 'Too long.' } }, { type: 'error', error: { code: 'response_cancel_not_active', message: 'None.' } });
+  assert.deepEqual(transcript.turns().map((turn) => [turn.kind, textOf(turn)]), [['error', 'Too long.']]);
+});
+
+/** A reply whose words came before its sound was heard. */
+function readAhead(share) {
+  const transcript = new Transcript();
+  const ids = { response_id: 'resp_1', item_id: 'item_1', content_index: 0 };
+  transcript.apply({ type: 'response.output_audio_transcript.delta', ...ids, delta: 'One, two, three, four.' });
+  transcript.apply({ type: 'local.heard', item_id: 'item_1', content_index: 0, share });
+  transcript.apply({ type: 'output_audio_buffer.cleared', response_id: 'resp_1' });
+  transcript.apply({ type: 'response.output_audio_transcript.delta', ...ids, delta: ' Five.' });
+  transcript.apply({ type: 'response.output_audio_transcript.done', ...ids, transcript: 'One, two, three, four. Five.' });
+  const content = [{ type: 'output_audio', transcript: 'One, two, three, four. Five.' }];
+  transcript.apply({ type: 'conversation.item.done', item: { id: 'item_1', type: 'message', role: 'assistant', status: 'completed', content } });
+  return transcript.turns().map((turn) => [textOf(turn), turn.mark]);
+}
+
+test('of a reply that is cut, the words stay that were heard, whatever comes later', () => {
+  assert.deepEqual(readAhead(0.5), [['One, two, three,', 'spoken_over']]);
+  assert.deepEqual(readAhead(0.01), [['One,', 'spoken_over']]);
+  assert.deepEqual(readAhead(1), [['One, two, three, four.', 'spoken_over']]);
+});
+
+test('of a reply that nobody heard there is nothing to show', () => assert.deepEqual(readAhead(0), []));
+
+test('item 55: a reply that a guardrail stopped, and words that it took out, are told once', () => {
+  const told = (id) => ({ type: 'conversation.item.added', item: message(id, 'system', [{ type: 'input_text', text: 'For the model.' }]) });
+  const transcript = read(asked('u', null, 'Hello'), told('guardrail_out_1'), told('guardrail_out_1'), told('guardrail_in_2'));
+  assert.deepEqual(transcript.turns().map((turn) => turn.kind || textOf(turn)), ['Hello', 'reply_stopped', 'words_refused']);
+});

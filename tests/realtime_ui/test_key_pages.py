@@ -1,6 +1,7 @@
 """The page of one's own keys: made once, shown once, revoked after a question."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from django.contrib.auth.models import User
@@ -138,3 +139,23 @@ def test_a_form_without_token_is_refused(alice: User) -> None:
 
     assert browser.post("/keys/", FORM).status_code == 403
     assert not ApiKey.objects.exists()
+
+
+def test_item_80_an_administrator_without_a_second_step_is_told(adas_client: Client, alices_client: Client) -> None:
+    told = "You are an administrator without a second step"
+
+    assert told in adas_client.get("/keys/").content.decode()
+    page = alices_client.get("/keys/").content.decode()
+    assert told not in page
+    assert 'href="/accounts/security/"' in page
+
+
+def test_item_91_times_are_told_in_utc_and_in_a_zone_with_a_name(alices_client: Client, alice: User) -> None:
+    ApiKey.objects.create(
+        user=alice, name="k", public_part="vak_1", pepper_number=0, scopes=["read"],
+        created_at=datetime(2026, 7, 1, 22, tzinfo=UTC), expires_at=datetime(2126, 7, 1, tzinfo=UTC),
+    )  # fmt: skip
+    page = alices_client.get("/keys/").content.decode()
+
+    assert '<time datetime="2026-07-01T22:00:00Z" title="2026-07-01 22:00:00 UTC">' in page
+    assert "data-zone-name>UTC<" in page

@@ -50,6 +50,19 @@ def test_an_agent_that_policy_keeps_from_one_is_not_offered(alices_client: Clien
     assert slugs() == []
 
 
+def test_item_60_staff_see_the_event_log_and_others_where_the_agent_shows_it(
+    alices_client: Client, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sdk_bundle, "is_built", lambda: True)
+
+    def sees_it(client: Client) -> bool:
+        return "Event log" in client.get("/").content.decode()
+
+    assert (sees_it(admin_client), sees_it(alices_client)) == (True, False)
+    Agent.objects.update(shows_event_log=True)
+    assert sees_it(alices_client)
+
+
 def test_a_missing_library_is_said_with_the_command(alices_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sdk_bundle, "is_built", lambda: False)
 

@@ -10,8 +10,13 @@ export const REQUEST_TIMEOUT_MS = 15_000;
  * @typedef {object} ApiConfig
  * @property {string} clientSecretUrl
  * @property {string} callEventsUrl with `{callId}` in it
+ * @property {string} callToolsUrl with `{callId}` in it
+ * @property {string} runToolUrl with `{name}` in it
+ * @property {string} callListUrl
+ * @property {string} hangUpUrl with `{callId}` in it
  * @property {string} csrfHeader
  * @property {string} csrfToken
+ * @property {number} [version] of the agent, where somebody tries one that is not published; 0 is none
  */
 /** @typedef {{ephemeralKey: string, expiresAt?: number|string, sessionId?: string, model?: string, requestId?: string}} IssuedSecret */
 /** @typedef {{type: 'connected'|'ended'|'failed'|'heartbeat', reason?: string, detail?: string}} CallReport */
@@ -21,11 +26,13 @@ export const REQUEST_TIMEOUT_MS = 15_000;
  * @param {ApiConfig} config
  * @param {string} agent slug
  * @param {AbortSignal} signal
+ * @param {string} [voice] one that the agent offers; empty: the agent's own
  * @returns {Promise<IssuedSecret>}
  * @throws {CallError}
  */
-export async function issueClientSecret(config, agent, signal) {
-  const response = await post(config, config.clientSecretUrl, { agent }, { signal });
+export async function issueClientSecret(config, agent, signal, voice = '') {
+  const wish = { agent, ...(config.version && { version: config.version }), ...(voice && { voice }) };
+  const response = await post(config, config.clientSecretUrl, wish, { signal });
   const body = await response.json().catch(() => null);
   if (!response.ok) throw new CallError(parseFailure(response.status, body, response.headers));
   if (!body?.ephemeralKey) throw new CallError({ code: 'unknown', status: response.status, requestId: body?.requestId ?? '' });
@@ -37,16 +44,32 @@ export async function issueClientSecret(config, agent, signal) {
  * @param {ApiConfig} config
  * @param {string} callId
  * @param {CallReport} report
+ * @param {(facts: import('./call_facts.js').Facts) => void} [onFacts] told what the server knows of the call
  * @returns {Promise<string>} why the call has ended by what the server knows; empty while it lasts, or when it cannot be asked
  */
-export async function reportCallEvent(config, callId, report) {
+export async function reportCallEvent(config, callId, report, onFacts = () => {}) {
   const url = config.callEventsUrl.replace('{callId}', encodeURIComponent(callId));
   try {
     const response = await post(config, url, report, { keepalive: true });
-    return (response.ok && (await response.json()).endReason) || '';
+    if (!response.ok) return '';
+    const facts = await response.json();
+    onFacts(facts);
+    return facts.endReason || '';
   } catch {
     return '';
   }
+}
+
+/**
+ * End every call of one's own that goes on, in whatever page or program. What cannot be ended is told by the next refusal.
+ * @param {ApiConfig} config
+ */
+export async function endOwnCalls(config) {
+  const response = await fetch(config.callListUrl, { headers: { Accept: 'application/json' }, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) }).catch(() => null);
+  const { results = [] } = response?.ok ? await response.json() : {};
+  const live = results.filter((/** @type {{state: string, callId: string|null}} */ { state, callId }) => state === 'live' && callId);
+  const url = (/** @type {string} */ callId) => config.hangUpUrl.replace('{callId}', encodeURIComponent(callId));
+  await Promise.all(live.map((/** @type {{callId: string}} */ { callId }) => post(config, url(callId), {}, {}).catch(() => null)));
 }
 
 /**
@@ -61,6 +84,54 @@ export async function fetchUsage(url) {
   } catch {
     return null;
   }
+}
+
+/**
+ * Ask which tools a call's model has called; null when that cannot be told just now.
+ * @param {ApiConfig} config
+ * @param {string} callId
+ * @returns {Promise<import('./call_tools.js').ToolCall[]|null>}
+ */
+export async function fetchCallTools(config, callId) {
+  try {
+    const response = await fetch(toolsUrl(config, callId), { headers: { Accept: 'application/json' }, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
+    return response.ok ? (await response.json()).results : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Say whether a tool that waits may run. One that could not be told waits on, and is asked about again.
+ * @param {ApiConfig} config
+ * @param {string} callId
+ * @param {number} id
+ * @param {boolean} approve
+ */
+export async function decideTool(config, callId, id, approve) {
+  await post(config, `${toolsUrl(config, callId)}/${id}`, { approve }, {}).catch(() => undefined);
+}
+
+/**
+ * Run a tool of a call that the server cannot see.
+ * @param {ApiConfig} config
+ * @param {string} callId
+ * @param {import('./events.js').Item} item the model's function call
+ * @returns {Promise<string>} what the model is to be told; empty when it is not the page's to run
+ */
+export async function runTool(config, callId, item) {
+  const url = config.runToolUrl.replace('{name}', encodeURIComponent(item.name ?? ''));
+  try {
+    const response = await post(config, url, { callId, toolCallId: item.call_id, arguments: item.arguments ?? '{}' }, {});
+    return response.ok ? (await response.json()).output : '';
+  } catch {
+    return '';
+  }
+}
+
+/** @param {ApiConfig} config @param {string} callId */
+function toolsUrl(config, callId) {
+  return config.callToolsUrl.replace('{callId}', encodeURIComponent(callId));
 }
 
 /**

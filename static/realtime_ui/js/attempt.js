@@ -1,9 +1,8 @@
 // @ts-check
-// What one try at a call holds, so that every way out frees all of it: microphone, transport, heartbeat.
+// What one connection of a call holds, so that every way out frees all of it: transport and heartbeat.
 
 import { CallReporter } from './call_reporter.js';
 
-/** @typedef {import('./microphone.js').SoundSource} SoundSource */
 /** @typedef {import('./transport.js').Transport} Transport */
 
 /** @typedef {['ended'|'failed', string, string?]} Outcome type, reason, detail */
@@ -15,14 +14,16 @@ export class Attempt {
   /** @type {Outcome|null} */
   #outcome = null;
 
-  /** @param {(callId: string, report: import('./api.js').CallReport) => unknown} report */
-  constructor(report) {
+  /**
+   * @param {(callId: string, report: import('./api.js').CallReport) => unknown} report
+   * @param {(reason: string) => void} onEnded the server says that the call has ended
+   */
+  constructor(report, onEnded) {
     this.report = report;
+    this.onEnded = onEnded;
     this.callId = '';
     this.requestId = '';
     this.closedEarly = false;
-    /** @type {SoundSource|null} */
-    this.source = null;
     /** @type {Transport|null} */
     this.transport = null;
   }
@@ -47,13 +48,6 @@ export class Attempt {
     return value;
   }
 
-  /** Hold a sound source; one that comes too late is freed at once. @param {SoundSource} source */
-  keepSource(source) {
-    if (this.over) source.free();
-    this.source = source;
-    return this.check(source);
-  }
-
   /** @param {Transport} transport */
   keepTransport(transport) {
     this.transport = transport;
@@ -63,12 +57,17 @@ export class Attempt {
   /** The server has a call now; one that comes too late is ended at once. @param {string} callId */
   keepCallId(callId) {
     this.callId = callId;
-    if (callId) this.#reporter = new CallReporter(callId, this.report);
+    if (callId) this.#reporter = new CallReporter(callId, this.report, (reason) => this.over || this.onEnded(reason));
     if (this.#outcome) this.#reporter?.finish(...this.#outcome);
   }
 
   connected() {
     this.#reporter?.connected();
+  }
+
+  /** Say again how it ended: the first time nobody may have heard it. Returns why it ended by what the server knows. */
+  async retell() {
+    return (await this.#reporter?.retell()) ?? '';
   }
 
   /**
@@ -81,7 +80,6 @@ export class Attempt {
     this.#outcome = outcome;
     this.#abort.abort();
     const told = this.#reporter?.finish(...outcome);
-    this.source?.free();
     this.transport?.close();
     return told;
   }

@@ -1,7 +1,7 @@
 // @ts-check
 // What a failure means to the person: error code → words and what they can do. Knows no document.
 
-/** @typedef {'retry'|'sign_in'|'type'|'reload'|'copy'} Remedy */
+/** @typedef {'retry'|'end_other'|'sign_in'|'type'|'reload'|'copy'} Remedy */
 /** @typedef {{headline: string, line: string, remedies: readonly Remedy[]}} Advice keys of words, not words */
 /**
  * @typedef {object} Failure
@@ -29,12 +29,13 @@ export const ADVICE = Object.freeze({
   not_authenticated: SIGNED_OUT,
   csrf_failed: STALE_PAGE,
   permission_denied: NOT_OPEN,
+  policy_denied: NOT_OPEN,
   unknown_agent: NOT_OPEN,
   agent_disabled: NOT_OPEN,
   origin_not_allowed: advice('origin', []),
   rate_limited: advice('rate_limited', ['retry']),
   quota_exceeded: advice('quota', []),
-  too_many_calls: advice('too_many_calls', ['retry']),
+  too_many_calls: advice('too_many_calls', ['end_other', 'retry']),
   ephemeral_key_expired: SECRET_SPENT,
   client_secret_used: SECRET_SPENT,
   invalid_sdp: BROWSER_CALL,
@@ -44,6 +45,7 @@ export const ADVICE = Object.freeze({
   upstream_bad_response: UPSTREAM,
   unknown_openai_error: UNKNOWN,
   limits_unavailable: advice('busy', ['retry']),
+  busy: advice('busy', ['retry']),
   upstream_auth_failed: advice('server_key', []),
   not_configured: advice('not_set_up', []),
   audit_unavailable: advice('audit', ['retry']),

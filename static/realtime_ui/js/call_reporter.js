@@ -8,20 +8,29 @@ export const HEARTBEAT_MS = 15_000;
 export class CallReporter {
   /**
    * @param {string} callId
-   * @param {(callId: string, report: CallReport) => unknown} send
+   * @param {(callId: string, report: CallReport) => unknown} send gives why the call has ended, by what the server knows
+   * @param {(reason: string) => void} [onEnded] the server says that the call has ended
    * @param {{setInterval: (run: () => void, ms: number) => any, clearInterval: (id: any) => void}} [timers]
    */
-  constructor(callId, send, timers = globalThis) {
+  constructor(callId, send, onEnded = () => {}, timers = globalThis) {
     this.callId = callId;
     this.send = send;
+    this.onEnded = onEnded;
+    /** @type {CallReport|null} */
+    this.lastWord = null;
     this.timers = timers;
     this.over = false;
   }
 
   /** The call is live. */
   connected() {
-    this.send(this.callId, { type: 'connected' });
-    this.heartbeat = this.timers.setInterval(() => this.send(this.callId, { type: 'heartbeat' }), HEARTBEAT_MS);
+    void this.#beat({ type: 'connected' });
+    this.heartbeat = this.timers.setInterval(() => this.#beat({ type: 'heartbeat' }), HEARTBEAT_MS);
+  }
+
+  /** Say the last word again. */
+  retell() {
+    return this.lastWord ? this.send(this.callId, this.lastWord) : undefined;
   }
 
   /**
@@ -35,6 +44,13 @@ export class CallReporter {
     if (this.over) return undefined;
     this.over = true;
     this.timers.clearInterval(this.heartbeat);
-    return this.send(this.callId, detail ? { type, reason, detail } : { type, reason });
+    this.lastWord = detail ? { type, reason, detail } : { type, reason };
+    return this.send(this.callId, this.lastWord);
+  }
+
+  /** @param {CallReport} report */
+  async #beat(report) {
+    const endReason = await this.send(this.callId, report);
+    if (typeof endReason === 'string' && endReason && !this.over) this.onEnded(endReason);
   }
 }

@@ -2,6 +2,8 @@
 // The box to type in: Enter sends, Shift+Enter breaks the line. What could not be sent stays in the box.
 // Reads a `form` with `textarea`, `button`, `[data-part=hint]`; calls `onSend(text)`, which says whether it was sent.
 
+import { BUSY_STATES } from './call_state.js';
+
 /** @typedef {import('./words.js').Words} Words */
 
 const COUNT_FROM_CHARS = 1_800;
@@ -18,16 +20,17 @@ export class Composer {
     this.hint = /** @type {HTMLElement} */ (form.querySelector('[data-part=hint]'));
     this.words = words;
     this.onSend = onSend;
-    this.isLive = false;
+    /** @type {import('./call_state.js').State} */
+    this.state = 'idle';
     form.addEventListener('submit', (event) => this.#submit(event));
     this.box.addEventListener('keydown', (event) => this.#key(event));
     this.box.addEventListener('input', () => this.#refresh());
   }
 
-  /** @param {boolean} isLive */
-  setLive(isLive) {
-    if (isLive === this.isLive) return;
-    this.isLive = isLive;
+  /** @param {import('./call_state.js').State} state of the call */
+  show(state) {
+    if (state === this.state) return;
+    this.state = state;
     this.#refresh();
   }
 
@@ -52,12 +55,18 @@ export class Composer {
 
   #refresh() {
     const { length } = this.box.value;
-    const left = this.box.maxLength - length;
-    this.button.disabled = !this.isLive || !this.box.value.trim();
-    const hint = this.isLive ? this.words('type_hint_live') : this.words('type_hint_idle');
-    this.hint.dataset.kind = this.isLive && length < COUNT_FROM_CHARS ? 'keys' : 'state';
-    this.hint.textContent = length >= COUNT_FROM_CHARS ? this.words('characters_left', { n: left }) : hint;
+    const isLive = this.state === 'live';
+    const isCounting = length >= COUNT_FROM_CHARS;
+    this.button.disabled = !isLive || !this.box.value.trim();
+    this.hint.dataset.kind = isLive && !isCounting ? 'keys' : 'state';
+    this.hint.textContent = isCounting ? this.words('characters_left', { n: this.box.maxLength - length }) : this.words(hintOf(this.state));
     // The rows follow the text, since a style attribute is not allowed here.
     this.box.rows = Math.min(5, 1 + (this.box.value.match(/\n/g)?.length ?? 0) + Math.floor(length / 60));
   }
+}
+
+/** @param {import('./call_state.js').State} state */
+function hintOf(state) {
+  if (state === 'live') return 'type_hint_live';
+  return BUSY_STATES.has(state) ? 'type_hint_waiting' : 'type_hint_idle';
 }

@@ -14,6 +14,9 @@
  * @property {string} [role]
  * @property {string} [status]
  * @property {string} [name]
+ * @property {string} [call_id] of a function call and of its output
+ * @property {string} [output]
+ * @property {string} [arguments] of a function call, as JSON
  * @property {ContentPart[]} [content]
  */
 /**
@@ -23,6 +26,7 @@
  * @property {{type?: string, reason?: string, error?: {code?: string, message?: string}}|null} [status_details]
  * @property {Item[]} [output]
  */
+/** @typedef {{id?: string, expires_at?: number, audio?: {input?: {turn_detection?: {interrupt_response?: boolean}|null}}}} Session */
 /**
  * @typedef {object} ServerEvent
  * @property {string} type
@@ -37,7 +41,9 @@
  * @property {string} [name]
  * @property {Item} [item]
  * @property {Response} [response]
+ * @property {Session} [session]
  * @property {{code?: string|null, message?: string, type?: string}} [error]
+ * @property {number} [share] of the sound of an item that was heard, 0 to 1; only in `local.heard`
  */
 /** @typedef {{type: string, [field: string]: unknown}} ClientEvent */
 

@@ -24,7 +24,11 @@ export class LevelMeter {
     return true;
   }
 
-  /** Go on measuring where the browser had waited for a click. */
+  constructor() {
+    this.#context.addEventListener('statechange', () => this.wake());
+  }
+
+  /** Go on where the browser had waited for a click, or a call of the system is over; one that goes on is not disturbed. */
   wake() {
     if (this.#context.state === 'suspended') this.#context.resume();
   }

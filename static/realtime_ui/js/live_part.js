@@ -2,7 +2,7 @@
 // Who is at work in a live call, told by server events alone: listening, hearing, thinking or speaking.
 
 /** @typedef {import('./events.js').ServerEvent} ServerEvent */
-/** @typedef {'listening'|'hearing'|'thinking'|'speaking'|'muted'|'unstable'|'unheard'} LivePart */
+/** @typedef {'listening'|'hearing'|'thinking'|'speaking'|'muted'|'unstable'|'unheard'|'hold'|'holding'} LivePart */
 /**
  * @typedef {object} Activity
  * @property {boolean} hearing the person is speaking

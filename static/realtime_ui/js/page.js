@@ -4,68 +4,144 @@
 // (part of a live call), `body[data-call-id]`, `body[data-input-level]`, `body[data-output-level]`.
 
 import { leftWords } from './allowance.js';
-import { fetchUsage, issueClientSecret, reportCallEvent } from './api.js';
+import { decideTool, endOwnCalls, fetchCallTools, fetchUsage, issueClientSecret, reportCallEvent, runTool } from './api.js';
+import { ApprovalDialog } from './approval_dialog.js';
 import { Call } from './call.js';
-import { BUSY_STATES } from './call_state.js';
+import { CallFacts } from './call_facts.js';
+import { costWords, showCost, showDelay } from './call_figures.js';
+import { BEGUN_STATES, BUSY_STATES } from './call_state.js';
+import { CallTools } from './call_tools.js';
+import { CallNews } from './call_news.js';
+import { showCaptionChoices } from './caption_choices.js';
 import { Composer } from './composer.js';
+import { ConnectionWatch } from './connection_watch.js';
+import { ConversationView } from './conversation_view.js';
+import { showDevices } from './device_pickers.js';
+import { Devices } from './devices.js';
+import { repeatTurns } from './earlier_turns.js';
 import { EventLog } from './event_log.js';
+import { listenForHold } from './hold_button.js';
+import { LimitNotes } from './limit_notes.js';
 import { LogDrawer } from './log_drawer.js';
-import { openMicrophone, openSilence } from './microphone.js';
+import { MediaKeys } from './media_keys.js';
+import { openSilence } from './microphone.js';
+import { showOwnButton, watchPermission } from './microphone_ask.js';
+import { MicrophoneNote } from './microphone_note.js';
 import { Orb } from './orb.js';
 import { PageSound } from './page_sound.js';
+import { joinFields } from './preference_fields.js';
+import { Preferences } from './preferences.js';
 import { describe } from './presentation.js';
+import { ReplyDelay } from './reply_delay.js';
+import { RouteNote } from './route_note.js';
+import { Routes } from './routes.js';
 import { loadSdk } from './sdk.js';
 import { listenForShortcuts } from './shortcuts.js';
+import { SilenceWatch } from './silence_watch.js';
 import { Stage } from './stage.js';
-import { Transcript } from './transcript.js';
-import { transcriptText } from './transcript_file.js';
-import { TranscriptPanel } from './transcript_panel.js';
-import { createTransport } from './transport.js';
+import { createTransport } from './transports.js';
+import { WakeLock } from './wake_lock.js';
 import { clockTime, createWords } from './words.js';
 
 const TICK_MS = 500;
-const TRANSCRIPT_REDRAW_MS = 30;
+/** Problems of the microphone that another question can solve. */
+const ASKED_AGAIN = new Set(['blocked', 'dismissed']);
 
-/** @type {import('./api.js').ApiConfig & {callsUrl: string, usageUrl: string, sdkUrl: string, loginUrl: string, debug: boolean}} */
+/** @type {import('./api.js').ApiConfig & import('./transports.js').TransportUrls & {usageUrl: string, healthUrl: string, dryRunUrl: string, loginUrl: string, streamUrl: string, transport: import('./routes.js').Kind, repeatsTurns: boolean, longestCallS: number}} */
 const config = { ...json('page-config'), csrfToken: byCss('meta[name=csrf-token]').getAttribute('content') ?? '' };
 const words = createWords(json('page-words'));
 const timer = byCss('[data-part=timer]');
 const panelElement = byCss('[data-part=panel]');
 const picker = /** @type {HTMLSelectElement|HTMLInputElement} */ (byCss('[name=agent]'));
 const plainTitle = document.title;
+const preferences = new Preferences();
+const devices = new Devices(preferences);
+const limitNotes = new LimitNotes();
+const routes = new Routes(preferences, { standard: config.transport });
+const silence = new SilenceWatch();
+const microphoneNote = new MicrophoneNote(byCss('[data-part=microphone-note]'));
+const wakeLock = new WakeLock();
 
 /** @type {PageSound|null} */
 let sound = null;
-let transcript = new Transcript();
-/** @type {ReturnType<typeof setTimeout>|undefined} */
-let transcriptTimer;
+let replyDelay = new ReplyDelay();
 let retryAtMs = 0;
+let isAllowed = false;
 
 const call = new Call({
-  openMicrophone: async () => heard(await openMicrophone()),
+  openMicrophone: async () => heard(await devices.open()),
   openSilence: () => heard(openSilence()),
-  issueClientSecret: (agent, signal) => issueClientSecret(config, agent, signal),
-  createTransport: (options) => createTransport(config.sdkUrl, { ...options, callsUrl: absolute(config.callsUrl), audioElement: speaker() }),
-  report: (callId, report) => reportCallEvent(config, callId, report),
+  issueClientSecret: (agent, signal) => issueClientSecret(config, agent, signal, voicePicker()?.value),
+  report: (callId, report) => reportCallEvent(config, callId, report, takeFacts),
+  createTransport: (options) => createTransport(config, routes.kind, { ...options, audioElement: speaker() }),
+  network: { isOnline: () => navigator.onLine, onOnline: (listener, signal) => addEventListener('online', listener, { signal }) },
+  routes,
+  longestMs: config.longestCallS * 1000,
+  earlierTurns: () => (config.repeatsTurns ? repeatTurns(conversation.said()) : []),
 });
+const facts = new CallFacts(() => call.parts.report(call.callId, { type: 'heartbeat' }));
+const tools = new CallTools({
+  list: () => fetchCallTools(config, call.callId),
+  decide: (id, approve) => decideTool(config, call.callId, id, approve),
+  run: (item) => runTool(config, call.callId, item),
+  answer: (toolCallId, output) => call.answerTool(toolCallId, output),
+});
+const approval = new ApprovalDialog(/** @type {HTMLDialogElement} */ (byCss('dialog.approval')), words, (approve) => tools.decide(approve));
+const news = new CallNews(config.streamUrl);
 const stage = new Stage(byCss('.stage'), act);
-const panel = new TranscriptPanel(panelElement, words, agentName);
+const conversation = new ConversationView(panelElement, words, {
+  callId: () => call.callId,
+  readsAloud: () => preferences.get('readAloud') || (call.typing && preferences.get('silent')),
+});
 const composer = new Composer(/** @type {HTMLFormElement} */ (byCss('.composer')), words, (text) => call.sendText(text));
+const mediaKeys = new MediaKeys({ onMute: (muted) => call.mute(muted), onEnd: () => call.hangUp() });
 const orb = new Orb(/** @type {HTMLCanvasElement} */ (byCss('.orb__canvas')), () => sound?.loudest() ?? 0);
-const log = new EventLog();
+const help = /** @type {HTMLDialogElement} */ (byCss('#keys-help'));
+const connectionWatch = new ConnectionWatch(document, words, () => call.liveTransport);
 const drawerElement = /** @type {HTMLDetailsElement|null} */ (document.querySelector('.log-drawer'));
-const drawer = drawerElement && new LogDrawer(drawerElement, log);
+const drawer = drawerElement && new LogDrawer(drawerElement, new EventLog(), preferences, words);
 
 call.addEventListener('change', draw);
-call.addEventListener('stop-reply', () => transcript.noteStop());
+call.addEventListener('stop-reply', () => conversation.change((transcript) => transcript.noteStop()));
+call.addEventListener('connecting-again', () => tools.stop());
+call.addEventListener('connecting-again', () => conversation.change((transcript) => transcript.reconnect()));
+call.addEventListener('connected-again', (event) => {
+  const isTold = /** @type {CustomEvent} */ (event).detail;
+  conversation.change((transcript) => transcript.note(isTold ? 'reconnected' : 'reconnected_anew'));
+});
 call.addEventListener('server-event', (event) => takeServerEvent(/** @type {CustomEvent} */ (event).detail));
 call.addEventListener('client-event', (event) => keep(/** @type {CustomEvent} */ (event).detail, true));
-listenForShortcuts({ onMute: () => call.mute(!call.muted), onStop: () => call.stopReply() });
+listenForShortcuts({ onMute: () => call.mute(!call.muted), onStop: () => call.stopReply(), onHelp: () => help.showModal(), areLettersAllowed: () => preferences.get('letterKeys') });
+byCss('[data-part=help]').addEventListener('click', () => help.showModal());
+news.addEventListener('ended', (event) => {
+  if (routes.kind === 'webrtc') call.noteEnd(/** @type {CustomEvent} */ (event).detail); // a socket says itself why it closes
+});
+limitNotes.addEventListener('note', sayNote);
+news.addEventListener('change', showNews);
+facts.addEventListener('change', showFacts);
+tools.addEventListener('change', () => approval.show(tools.waiting));
+facts.addEventListener('muted', () => conversation.change((transcript) => transcript.note('muted_by_administrator')));
+facts.addEventListener('unmuted', () => conversation.change((transcript) => transcript.note('unmuted_by_administrator')));
 addEventListener('pagehide', () => call.leave());
 addEventListener('beforeunload', (event) => {
-  if (call.state === 'live') event.preventDefault();
+  if (BEGUN_STATES.has(call.state)) event.preventDefault();
 });
 picker.addEventListener('change', showAgent);
+joinFields(document, preferences);
+byCss('[data-part=check]').addEventListener('click', checkConnection);
+listenForHold(/** @type {HTMLButtonElement} */ (byCss('[data-action=talk]')), { onPress: () => call.talk.press(), onRelease: () => call.talk.release(), isKeyAllowed: () => preferences.get('letterKeys') });
+preferences.addEventListener('change', () => call.talk.want(preferences.get('pushToTalk')));
+call.talk.want(preferences.get('pushToTalk'));
+call.talk.addEventListener('note', sayNote);
+showDevices(byCss('.devices'), devices, words);
+devices.addEventListener('microphone', (event) => speakThrough(/** @type {CustomEvent} */ (event).detail));
+devices.addEventListener('note', sayNote);
+showCaptionChoices(preferences);
+void watchPermission((isGranted) => {
+  isAllowed = isGranted && call.state === 'blocked';
+  draw();
+});
+const routeNote = new RouteNote(byCss('.stage'), routes, words);
 setInterval(tick, TICK_MS);
 showAgent();
 draw();
@@ -80,20 +156,35 @@ function act(action) {
   if (action === 'mute') call.mute(!call.muted);
   if (action === 'stop') call.stopReply();
   if (action === 'end') call.hangUp();
-  if (action === 'download') download();
+  if (action === 'try_now') call.reconnection.tryNow();
+  if (action === 'end_other') void endOwnCalls(config).then(() => start(call.typing));
+  if (action === 'download') conversation.download('txt');
   if (action === 'reload') location.reload();
   if (action === 'sign_in') location.assign(`${config.loginUrl}?next=${encodeURIComponent(location.pathname)}`);
+  if (action === 'check') checkConnection();
   if (action === 'copy') copyDetails();
 }
 
 /** @param {boolean} typing */
 function start(typing) {
   if (BUSY_STATES.has(call.state)) return;
-  transcript = new Transcript();
-  panel.show([]);
-  sound = new PageSound(/** @type {HTMLMeterElement} */ (byCss('.stage meter')), showStage);
+  conversation.begin(agentName(), agentNames());
+  facts.begin();
+  limitNotes.reset();
+  replyDelay = new ReplyDelay();
+  showDelay(panelElement, words, replyDelay);
+  sound = new PageSound(/** @type {HTMLMeterElement} */ (byCss('.stage meter')), preferences, { onBlockedChange: showStage, onInput: watchSilence });
+  silence.forget();
+  microphoneNote.clear();
+  isAllowed = false;
   loadSdk(config.sdkUrl).catch(() => undefined); // fetched while the person answers the microphone's question
   call.start(picker.value, { typing });
+}
+
+/** @param {MediaStream} stream that the browser's own button gave */
+function startWith(stream) {
+  devices.offer(stream);
+  start(false);
 }
 
 function draw() {
@@ -102,14 +193,27 @@ function draw() {
   Object.assign(document.body.dataset, { state, live: state === 'live' ? part : '', callId: call.callId });
   if (isNew && state === 'failed') retryAtMs = Date.now() + (failure?.retryAfterS ?? 0) * 1000;
   if (!BUSY_STATES.has(state)) closeCall();
-  panelElement.hidden = !(state === 'live' || transcript.turns().length);
-  picker.disabled = BUSY_STATES.has(state);
-  composer.setLive(state === 'live');
+  panelElement.hidden = !(BEGUN_STATES.has(state) || conversation.hasTurns);
+  for (const field of document.querySelectorAll('[name=agent], [name=voice]')) /** @type {HTMLSelectElement} */ (field).disabled = BUSY_STATES.has(state);
+  byCss('[data-part=agent-locked]').hidden = !(BUSY_STATES.has(state) && (picker.type !== 'hidden' || voicePicker()));
+  composer.show(state);
   showStage();
+  showOwnButton(byCss('[data-part=ask]'), state === 'blocked' && !isAllowed && ASKED_AGAIN.has(call.problem), devices.processing, startWith);
+  const isOn = BUSY_STATES.has(state) && call.liveSinceMs > 0;
+  wakeLock.want(isOn);
+  mediaKeys.show(isOn ? { agent: agentName(), muted: call.muted } : null);
+  routeNote.show(BEGUN_STATES.has(state));
+  news.follow(state === 'live' ? call.callId : '');
   orb.recolour();
   document.title = state === 'live' ? words(part === 'muted' ? 'title_muted' : 'title_live', { agent: agentName() }) : plainTitle;
+  if (isNew) void connectionWatch.read();
   if (isNew && state === 'live' && call.typing) composer.focus();
   if (isNew && (state === 'ended' || state === 'failed')) showLeft();
+}
+
+function showNews() {
+  byCss('[data-part=watched]').textContent = news.isWatched ? words('watched_by_administrator') : '';
+  showStage();
 }
 
 async function showLeft() {
@@ -118,40 +222,54 @@ async function showLeft() {
 
 function showStage() {
   const waitS = Math.max(0, Math.ceil((retryAtMs - Date.now()) / 1000));
-  const hasTranscript = transcript.turns().length > 0;
-  stage.show(describe(call, words, { userAgent: navigator.userAgent, waitS, hasTranscript, soundBlocked: sound?.isBlocked ?? false }), call);
+  const hasTranscript = conversation.hasTurns;
+  const soundBlocked = sound?.isBlocked ?? false;
+  const around = { userAgent: navigator.userAgent, waitS, hasTranscript, soundBlocked, soundStopped: sound?.hasPlayed, isAllowed, cost: costWords(facts.now, words), isFree: facts.now.isFree, endReason: news.reason };
+  stage.show(describe(call, words, around), call);
   document.body.dataset.typing = String(call.typing);
 }
 
 /** Whatever way the call ended, its sound goes. */
 function closeCall() {
   if (!sound) return;
+  facts.stop();
+  tools.stop();
+  limitNotes.reset();
+  if (call.endReason === 'administrator') conversation.change((transcript) => transcript.note('ended_by_administrator'));
   sound.close();
   sound = null;
-  transcript.close();
-  panel.show(transcript.turns());
+  microphoneNote.clear();
+  conversation.close();
 }
 
 function tick() {
   timer.textContent = call.liveSinceMs ? clockTime((call.endedAtMs || Date.now()) - call.liveSinceMs) : '';
-  if (call.state === 'failed') showStage();
+  if (call.state === 'failed' || call.state === 'reconnecting') showStage();
 }
 
 /** @param {import('./events.js').ServerEvent} event */
 function takeServerEvent(event) {
   keep(event, false);
-  if (!transcript.apply(event)) return;
-  transcriptTimer ??= setTimeout(() => {
-    transcriptTimer = undefined;
-    panel.show(transcript.turns());
-  }, TRANSCRIPT_REDRAW_MS);
+  conversation.take(event);
+  facts.note(event);
+  tools.note(event);
+  if (replyDelay.take(event)) showDelay(panelElement, words, replyDelay);
+}
+
+/** @param {import('./call_facts.js').Facts} known */
+function takeFacts(known) {
+  facts.take(known);
+  if (BEGUN_STATES.has(call.state)) limitNotes.take(known.secondsLeft);
+}
+
+function showFacts() {
+  showCost(panelElement, words, facts.now);
+  if (call.state === 'ended') showStage();
 }
 
 /** @param {{type: string}} event @param {boolean} sent */
 function keep(event, sent) {
-  if (!drawer) return;
-  log.add(event, sent);
-  drawer.changed();
+  drawer?.add(event, sent);
 }
 
 /** @param {import('./microphone.js').SoundSource} source */
@@ -160,17 +278,32 @@ function heard(source) {
   return source;
 }
 
+/** @param {MediaStream} stream of the microphone that is used from now on */
+function speakThrough(stream) {
+  sound?.listenTo(stream);
+  silence.forget();
+  call.replaceTrack(stream.getAudioTracks()[0]);
+}
+
+/** @param {Event} event with a key of words and their values */
+function sayNote(event) {
+  const { key, values } = /** @type {CustomEvent} */ (event).detail;
+  microphoneNote.say(words(key, values));
+}
+
+/** @param {number} level of the person's microphone */
+function watchSilence(level) {
+  const isListening = call.state === 'live' && call.part === 'listening' && !call.typing;
+  microphoneNote.stand(silence.note(level, isListening, Date.now()) ? words('microphone_unheard') : '');
+}
+
 function speaker() {
   return sound?.element ?? document.createElement('audio');
 }
 
-function download() {
-  const text = transcriptText(transcript.turns(), words, { agent: agentName(), callId: call.callId });
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([text], { type: 'text/plain' }));
-  link.download = `${call.callId || 'conversation'}.txt`;
-  link.click();
-  URL.revokeObjectURL(link.href);
+async function checkConnection() {
+  const { openDoctor } = await import('./doctor_panel.js');
+  openDoctor(byCss('dialog.doctor'), words, { config, wish: () => ({ agent: picker.value, microphone: devices.wish }), failure: () => call.failure });
 }
 
 async function copyDetails() {
@@ -183,15 +316,27 @@ function showAgent() {
   for (const note of document.querySelectorAll('[data-agent]')) {
     /** @type {HTMLElement} */ (note).hidden = /** @type {HTMLElement} */ (note).dataset.agent !== picker.value;
   }
+  if (drawerElement) drawerElement.hidden = !('showsLog' in chosenAgent().dataset);
+}
+
+/** The picker of the chosen agent's voice, where there is anything to choose. @returns {HTMLSelectElement|null} */
+function voicePicker() {
+  return document.querySelector('[data-agent]:not([hidden]) [name=voice]');
+}
+
+/** What stands for the chosen agent: an option of the picker, or the field of the only one. */
+function chosenAgent() {
+  return picker instanceof HTMLSelectElement ? picker.selectedOptions[0] : picker;
 }
 
 function agentName() {
   return picker instanceof HTMLSelectElement ? picker.selectedOptions[0].text : (picker.dataset.name ?? '');
 }
 
-/** @param {string} path */
-function absolute(path) {
-  return new URL(path, location.origin).href;
+/** Names by slug, of all that may be talked to. @returns {Record<string, string>} */
+function agentNames() {
+  if (!(picker instanceof HTMLSelectElement)) return { [picker.value]: agentName() };
+  return Object.fromEntries([...picker.options].map((option) => [option.value, option.text]));
 }
 
 /** @param {string} id */

@@ -1,22 +1,30 @@
 // @ts-check
-// Keys of the voice page: M mutes, Escape stops the reply. Letters do nothing in fields or with a modifier.
+// Keys of the voice page: M mutes, Escape stops the reply, ? shows help. Letters do nothing in fields or with a modifier,
+// or where the person switched them off; nothing happens behind a dialog.
 
 /**
- * @param {{onMute: () => void, onStop: () => void}} actions
+ * @param {{onMute: () => void, onStop: () => void, onHelp: () => void, areLettersAllowed: () => boolean}} actions
  */
-export function listenForShortcuts({ onMute, onStop }) {
+export function listenForShortcuts({ onMute, onStop, onHelp, areLettersAllowed }) {
   document.addEventListener('keydown', (event) => {
+    if (isBehindDialog()) return; // Escape closes that
     if (event.key === 'Escape') onStop();
-    if (event.key.toLowerCase() === 'm' && !event.repeat && !hasModifier(event) && !isField(event.target)) onMute();
+    if (event.repeat || hasModifier(event) || isField(event.target) || !areLettersAllowed()) return;
+    if (event.key.toLowerCase() === 'm') onMute();
+    if (event.key === '?') onHelp();
   });
 }
 
+export function isBehindDialog() {
+  return document.querySelector('dialog[open], :popover-open') !== null;
+}
+
 /** @param {KeyboardEvent} event */
-function hasModifier(event) {
+export function hasModifier(event) {
   return event.ctrlKey || event.metaKey || event.altKey;
 }
 
 /** @param {EventTarget|null} target */
-function isField(target) {
+export function isField(target) {
   return target instanceof HTMLElement && target.matches('input, textarea, select, [contenteditable]');
 }

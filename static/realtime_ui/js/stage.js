@@ -2,6 +2,8 @@
 // The stage of the voice page: headline, line, steps and buttons as `describe()` says.
 // Reads `.stage` with `[data-part]` places and `button[data-action]`; calls `onAction(action)` when one is pressed.
 
+import { StatusLine } from './status_line.js';
+
 /** @typedef {import('./presentation.js').View} View */
 /** @typedef {import('./presentation.js').Action} Action */
 
@@ -15,7 +17,7 @@ export class Stage {
     this.line = part(root, 'line');
     this.steps = part(root, 'steps');
     this.reference = part(root, 'reference');
-    this.status = part(root, 'status');
+    this.status = new StatusLine(part(root, 'status'));
     this.alert = part(root, 'alert');
     /** @type {HTMLButtonElement[]} */
     this.buttons = [...root.querySelectorAll('button[data-action]')].map((button) => /** @type {HTMLButtonElement} */ (button));
@@ -24,13 +26,13 @@ export class Stage {
 
   /**
    * @param {View} view
-   * @param {{muted: boolean}} call
+   * @param {Pick<import('./call.js').Call, 'muted'|'talkMode'>} call
    */
-  show(view, { muted }) {
+  show(view, call) {
     const hadFocus = this.buttons.some((button) => button === document.activeElement);
     const isNewAlert = view.isAlert && this.alert.textContent !== view.headline;
     this.#say(view);
-    for (const button of this.buttons) this.#showButton(button, view, muted);
+    for (const button of this.buttons) this.#showButton(button, view, call);
     if (isNewAlert) this.headline.focus();
     else if (hadFocus && !isUsable(document.activeElement)) this.buttons.find(isUsable)?.focus();
   }
@@ -41,7 +43,7 @@ export class Stage {
     setText(this.line, view.line);
     setText(/** @type {HTMLElement} */ (this.reference.querySelector('code')), view.reference);
     this.reference.hidden = !view.reference;
-    setText(this.status, view.isAlert ? '' : view.headline);
+    this.status.say(view.isAlert ? '' : view.headline);
     setText(this.alert, view.isAlert ? view.headline : '');
     if (this.steps.dataset.shown === view.steps.join()) return;
     this.steps.dataset.shown = view.steps.join();
@@ -49,13 +51,14 @@ export class Stage {
     this.steps.replaceChildren(...view.steps.map(listItem));
   }
 
-  /** @param {HTMLButtonElement} button @param {View} view @param {boolean} muted */
-  #showButton(button, view, muted) {
+  /** @param {HTMLButtonElement} button @param {View} view @param {Pick<import('./call.js').Call, 'muted'|'talkMode'>} call */
+  #showButton(button, view, { muted, talkMode }) {
     const action = actionOf(button);
     const label = view.buttons[action];
     button.hidden = label === undefined;
     button.disabled = view.disabled.includes(action);
     if (label !== undefined) setText(/** @type {HTMLElement} */ (button.querySelector('[data-label]') ?? button), label);
+    if (action === 'talk') button.setAttribute('aria-pressed', String(talkMode === 'holding'));
     if (action === 'mute') button.setAttribute('aria-pressed', String(muted));
   }
 }

@@ -1,33 +1,59 @@
 // @ts-check
 // The conversation as a list of turns, built from server events in any order. Knows no document.
 // Turns stand in the order of the conversation (previous-item links), not of arrival; words that were
-// spoken before an interruption are kept although the server forgets them.
+// spoken before an interruption are kept although the server forgets them. Notes tell what happened between the turns.
 
+import { isRepeated } from './earlier_turns.js';
 import { toolName } from './live_part.js';
 import { orderByLinks } from './item_order.js';
 
 /** @typedef {import('./events.js').ServerEvent} ServerEvent */
 /** @typedef {import('./events.js').Item} Item */
 /** @typedef {'partial'|'done'|'failed'} TurnStatus */
+/** @typedef {'agent_changed'|'reply_stopped'|'words_refused'|'reconnected'|'reconnected_anew'|'muted_by_administrator'|'unmuted_by_administrator'|'ended_by_administrator'|'error'} NoteKind */
 /**
  * @typedef {object} Turn
  * @property {string} id
  * @property {string|null|undefined} previousId null: first of the conversation; undefined: not known yet
- * @property {'user'|'assistant'|'tool'|'hidden'} who
+ * @property {'user'|'assistant'|'tool'|'note'|'hidden'} who
  * @property {TurnStatus} status
+ * @property {number} connection a conversation that was lost goes on in another one
+ * @property {string} agent name of the agent that was talked to
+ * @property {NoteKind|''} kind of a note
  * @property {string[]} parts text by content index
  * @property {''|'spoken_over'|'stopped'|'incomplete'} mark how the turn was cut, if it was
  * @property {string} responseId
+ * @property {string} toolCallId of a tool's turn
  * @property {boolean} spoken the words came, or will come, from sound
+ * @property {boolean} isCut to what was heard: words that come later were not
  * @property {number} atMs time of arrival, by the clock passed in
  */
 
+/** An item whose id begins like this says that the server stopped a reply, or took words out. */
+const GUARDRAIL = 'guardrail_';
+/** A function whose name begins like this hands the person over to the agent that the rest names. */
+const HANDOFF = 'transfer_to_';
+
 export class Transcript {
-  /** @param {() => number} now clock in milliseconds */
-  constructor(now = Date.now) {
+  /**
+   * @param {() => number} now clock in milliseconds
+   * @param {{agent?: string, agents?: Readonly<Record<string, string>>}} [about] agent: who is talked to; agents: names by slug
+   */
+  constructor(now = Date.now, { agent = '', agents = {} } = {}) {
     this.now = now;
+    this.agent = agent;
+    this.agents = agents;
+    this.connection = 0;
     /** @type {Map<string, Turn>} in order of arrival */
     this.items = new Map();
+    /** @type {Map<string, Turn[]>} notes by the item they follow; '' before all */
+    this.notes = new Map();
+    /** @type {Map<string, number>} length of what a tool answered, by the id of its call */
+    this.results = new Map();
+    /** @type {Map<string, string>} slugs of the agents that were asked for, by the tool call */
+    this.handoffs = new Map();
+    /** @type {Set<string>} ids of items that stand as notes already */
+    this.noted = new Set();
     /** @type {Set<string>} ids of events taken in, so that none counts twice */
     this.taken = new Set();
     this.stopRequested = false;
@@ -35,8 +61,44 @@ export class Transcript {
 
   /** Turns to show, in order; what turned out to be noise (finished without a word) is left out. @returns {Turn[]} */
   turns() {
-    const ordered = orderByLinks([...this.items.values()]);
-    return ordered.filter((turn) => turn.who !== 'hidden' && (turn.status !== 'done' || textOf(turn) !== ''));
+    const withNotes = this.#ordered().flatMap((turn) => [turn, ...(this.notes.get(turn.id) ?? [])]);
+    const shown = withNotes.filter((turn) => turn.who !== 'hidden' && (turn.status !== 'done' || textOf(turn) !== ''));
+    return [...(this.notes.get('') ?? []), ...shown];
+  }
+
+  /** @returns {Turn[]} */
+  #ordered() {
+    const items = [...this.items.values()];
+    const connections = [...new Set(items.map((item) => item.connection))];
+    return connections.flatMap((connection) => orderByLinks(items.filter((item) => item.connection === connection)));
+  }
+
+  /** What comes from now on belongs to a new connection, whose items know nothing of the old ones. */
+  reconnect() {
+    this.connection += 1;
+  }
+
+  /** Write down, where the conversation stands now, what happened to it. @param {NoteKind} kind @param {string} [text] */
+  note(kind, text = kind) {
+    const after = this.#ordered().at(-1)?.id ?? '';
+    const notes = this.notes.get(after) ?? [];
+    const note = { ...this.blank(`note:${after}:${notes.length}`, 'note'), status: /** @type {TurnStatus} */ ('done'), kind, parts: [text] };
+    this.notes.set(after, [...notes, note]);
+  }
+
+  /** Tell by a note what an item stands for. @param {string} id @param {NoteKind} kind */
+  noteOnce(id, kind) {
+    if (this.noted.has(id)) return;
+    this.noted.add(id);
+    this.note(kind);
+  }
+
+  /** Somebody else talks from now on. @param {string} slug */
+  changeAgent(slug) {
+    const name = this.agents[slug] ?? toolName(slug);
+    if (name === this.agent) return;
+    this.agent = name;
+    this.note('agent_changed', name);
   }
 
   /** Say that the person pressed Stop, so that the cut which follows is named rightly. */
@@ -71,10 +133,20 @@ export class Transcript {
   turn(id, who) {
     const known = this.items.get(id);
     if (known) return known;
-    /** @type {Turn} */
-    const turn = { id, previousId: undefined, who, status: 'partial', parts: [], mark: '', responseId: '', spoken: true, atMs: this.now() };
+    const turn = this.blank(id, who);
     this.items.set(id, turn);
     return turn;
+  }
+
+  /** @param {string} id @param {Turn['who']} who @returns {Turn} */
+  blank(id, who) {
+    const { agent, connection } = this;
+    return { id, previousId: undefined, who, status: 'partial', connection, agent, kind: '', parts: [], mark: '', responseId: '', toolCallId: '', spoken: true, isCut: false, atMs: this.now() };
+  }
+
+  /** Length of what a tool answered; null while it is not known. @param {Turn} turn */
+  resultChars(turn) {
+    return this.results.get(turn.toolCallId) ?? null;
   }
 
   /** Mark what was being said in a response. @param {string} responseId @param {Turn['mark']} mark */
@@ -90,13 +162,22 @@ export function textOf(turn) {
   return turn.parts.filter(Boolean).join(' ').trim();
 }
 
+/** Errors that say only that two things crossed on the way, or that are told as the call's end. */
+const UNTOLD_ERRORS = new Set(['response_cancel_not_active', 'conversation_already_has_active_response', 'input_audio_buffer_commit_empty', 'session_expired']);
+
 /** @type {Readonly<Record<string, (transcript: Transcript, event: ServerEvent) => void>>} */
 const HANDLERS = {
+  error: (transcript, event) => {
+    if (!UNTOLD_ERRORS.has(event.error?.code ?? '')) transcript.note('error', event.error?.message || '…');
+  },
   'input_audio_buffer.committed': (transcript, event) => link(transcript.turn(event.item_id ?? '', 'user'), event),
   'conversation.item.added': takeItem,
   'conversation.item.created': takeItem,
   'conversation.item.done': takeItem,
-  'conversation.item.deleted': (transcript, event) => transcript.items.delete(event.item_id ?? ''),
+  'conversation.item.deleted': (transcript, event) => {
+    const turn = transcript.items.get(event.item_id ?? '');
+    if (turn) turn.who = 'hidden'; // its place stays, for the notes that stand there
+  },
   'conversation.item.input_audio_transcription.delta': (transcript, event) => addDelta(transcript, event, 'user'),
   'conversation.item.input_audio_transcription.completed': (transcript, event) => finish(transcript, event, 'user'),
   'conversation.item.input_audio_transcription.failed': (transcript, event) => {
@@ -105,6 +186,10 @@ const HANDLERS = {
   'conversation.item.truncated': (transcript, event) => {
     const turn = transcript.items.get(event.item_id ?? '');
     if (turn) markCut(turn, cutMark(transcript));
+  },
+  'local.heard': (transcript, event) => {
+    const turn = transcript.items.get(event.item_id ?? '');
+    if (turn) cutToHeard(turn, event.content_index ?? 0, event.share ?? 0);
   },
   'response.created': (transcript) => {
     transcript.stopRequested = false;
@@ -134,6 +219,14 @@ function markCut(turn, mark) {
   if (turn.status === 'partial') turn.status = 'done';
 }
 
+/** The words of a reply come before its sound is heard; keep those that were, with the one it was cut in. @param {Turn} turn @param {number} index @param {number} share */
+function cutToHeard(turn, index, share) {
+  const text = turn.parts[index] ?? '';
+  const end = Math.ceil(text.length * share);
+  turn.parts[index] = end ? text.slice(0, end) + (/^\S*/.exec(text.slice(end))?.[0] ?? '') : '';
+  turn.isCut = true;
+}
+
 /** @param {Turn} turn @param {ServerEvent} event */
 function link(turn, event) {
   if (event.previous_item_id !== undefined) turn.previousId = event.previous_item_id;
@@ -143,11 +236,13 @@ function link(turn, event) {
 function takeItem(transcript, event) {
   const item = event.item;
   if (!item?.id) return;
+  if (item.id.startsWith(GUARDRAIL)) return transcript.noteOnce(item.id, item.id.startsWith(`${GUARDRAIL}out_`) ? 'reply_stopped' : 'words_refused');
   const turn = transcript.turn(item.id, whoIs(item));
   turn.who = whoIs(item);
   link(turn, event);
   if (event.response_id) turn.responseId = event.response_id;
-  if (turn.who === 'tool') takeTool(turn, item);
+  if (turn.who === 'tool') takeTool(transcript, turn, item);
+  if (item.type === 'function_call_output') takeResult(transcript, item);
   if (turn.who === 'user' || turn.who === 'assistant') takeContent(turn, item);
   if (item.status === 'incomplete' && turn.who === 'assistant') markCut(turn, cutMark(transcript));
 }
@@ -155,18 +250,32 @@ function takeItem(transcript, event) {
 /** @param {Item} item @returns {Turn['who']} */
 function whoIs(item) {
   if (item.type === 'function_call' || item.type === 'mcp_call') return 'tool';
-  if (item.type !== 'message') return 'hidden';
+  if (item.type !== 'message' || isRepeated(item.id)) return 'hidden';
   return item.role === 'user' || item.role === 'assistant' ? item.role : 'hidden';
 }
 
-/** @param {Turn} turn @param {Item} item */
-function takeTool(turn, item) {
-  turn.parts = [toolName(item.name ?? '')];
+/** Who talks now is told once the server has agreed. @param {Transcript} transcript @param {Item} item */
+function takeResult(transcript, item) {
+  const output = item.output ?? '';
+  transcript.results.set(item.call_id ?? '', output.length);
+  const slug = transcript.handoffs.get(item.call_id ?? '');
+  if (slug && !output.includes('"error": true')) transcript.changeAgent(slug);
+}
+
+/** A handoff is told by the note about who talks now. @param {Transcript} transcript @param {Turn} turn @param {Item} item */
+function takeTool(transcript, turn, item) {
+  const name = item.name ?? '';
+  turn.parts = [toolName(name)];
+  turn.toolCallId = item.call_id ?? '';
   if (item.status === 'completed') turn.status = 'done';
+  if (!name.startsWith(HANDOFF)) return;
+  turn.who = 'hidden';
+  transcript.handoffs.set(turn.toolCallId, name.slice(HANDOFF.length));
 }
 
 /** Words in an item are whole, so they replace; an item without words says nothing about them. @param {Turn} turn @param {Item} item */
 function takeContent(turn, item) {
+  if (turn.isCut) return;
   const parts = item.content ?? [];
   if (turn.who === 'user' && parts.length) turn.spoken = parts.some((part) => part.type === 'input_audio');
   parts.forEach((part, index) => {
@@ -190,6 +299,7 @@ function addDelta(transcript, event, who) {
 function finish(transcript, event, who) {
   const turn = transcript.turn(event.item_id ?? '', who);
   if (event.response_id) turn.responseId = event.response_id;
+  if (turn.isCut) return;
   const words = event.transcript ?? event.text ?? '';
   if (words) turn.parts[event.content_index ?? 0] = words;
   turn.status = 'done';

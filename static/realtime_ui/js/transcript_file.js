@@ -1,26 +1,65 @@
 // @ts-check
-// The transcript as plain text to keep.
+// The transcript as a text or JSON to keep, and the words of a turn wherever they are shown.
 
 import { textOf } from './transcript.js';
 
+/** @typedef {import('./transcript.js').Turn} Turn */
+/** @typedef {import('./transcript.js').Transcript} Transcript */
+/** @typedef {import('./words.js').Words} Words */
+/** @typedef {{agent: string, callId: string}} About */
+
 /**
- * @param {readonly import('./transcript.js').Turn[]} turns
- * @param {import('./words.js').Words} words
- * @param {{agent: string, callId: string}} about
+ * @param {Transcript} transcript
+ * @param {Words} words
+ * @param {About} about
  */
-export function transcriptText(turns, words, { agent, callId }) {
-  const lines = turns.map((turn) => `[${new Date(turn.atMs).toISOString()}] ${speaker(turn, words, agent)}: ${lineOf(turn, words)}`);
+export function transcriptText(transcript, words, { agent, callId }) {
+  const lines = transcript.turns().map((turn) => `[${moment(turn)}] ${[speaker(turn, words), lineOf(turn, transcript, words)].filter(Boolean).join(': ')}`);
   return [words('file_title', { agent, id: callId }), '', ...lines, ''].join('\n');
 }
 
-/** Who speaks, in words. @param {import('./transcript.js').Turn} turn @param {import('./words.js').Words} words @param {string} agent */
-export function speaker(turn, words, agent) {
-  return turn.who === 'user' ? words('you') : agent;
+/**
+ * @param {Transcript} transcript
+ * @param {Words} words
+ * @param {About} about
+ */
+export function transcriptJson(transcript, words, { agent, callId }) {
+  const turns = transcript.turns().map((turn) => ({
+    at: moment(turn),
+    role: turn.who,
+    who: speaker(turn, words),
+    text: wordsOf(turn, transcript, words),
+    ...(turn.mark && { mark: turn.mark }),
+  }));
+  return JSON.stringify({ callId, agent, turns }, null, 2);
 }
 
-/** @param {import('./transcript.js').Turn} turn @param {import('./words.js').Words} words */
-function lineOf(turn, words) {
-  const text = turn.who === 'tool' ? words('looked_up', { tool: textOf(turn) }) : textOf(turn);
+/** Who speaks, in words; nobody does in a note. @param {Turn} turn @param {Words} words */
+export function speaker(turn, words) {
+  if (turn.who === 'note' || turn.who === 'tool') return '';
+  return turn.who === 'user' ? words('you') : turn.agent;
+}
+
+/** What a turn says, in words. @param {Turn} turn @param {Transcript} transcript @param {Words} words */
+export function wordsOf(turn, transcript, words) {
+  const text = textOf(turn);
+  if (turn.who === 'note') return words(`note_${turn.kind}`, { text });
+  if (turn.who === 'tool') return toolLine(text, transcript.resultChars(turn), words);
+  return turn.status === 'failed' && !text ? words('not_transcribed') : text;
+}
+
+/** @param {string} tool @param {number|null} resultChars @param {Words} words */
+function toolLine(tool, resultChars, words) {
+  return resultChars === null ? words('looked_up', { tool }) : words('looked_up_size', { tool, n: resultChars });
+}
+
+/** @param {Turn} turn @param {Transcript} transcript @param {Words} words */
+function lineOf(turn, transcript, words) {
   const mark = turn.mark ? ` (${words(`mark_${turn.mark}`)})` : '';
-  return (turn.status === 'failed' && !text ? words('not_transcribed') : text) + mark;
+  return wordsOf(turn, transcript, words) + mark;
+}
+
+/** @param {Turn} turn */
+function moment(turn) {
+  return new Date(turn.atMs).toISOString();
 }

@@ -2,11 +2,12 @@
 // The conversation on the page: one `article` for each turn, in the model's order. Sticks to the bottom until
 // the person scrolls up. Reads `[data-part=turns]`, `[data-part=jump]`; all text goes in as text, never as HTML.
 
-import { speaker } from './transcript_file.js';
-import { textOf } from './transcript.js';
+import { speaker, wordsOf } from './transcript_file.js';
 
 /** @typedef {import('./transcript.js').Turn} Turn */
+/** @typedef {import('./transcript.js').Transcript} Transcript */
 /** @typedef {import('./words.js').Words} Words */
+/** @typedef {{article: HTMLElement, text: HTMLElement, mark: HTMLElement}} Row */
 
 const NEAR_BOTTOM_PX = 48;
 
@@ -14,15 +15,13 @@ export class TranscriptPanel {
   /**
    * @param {HTMLElement} root
    * @param {Words} words
-   * @param {() => string} agentName
    */
-  constructor(root, words, agentName) {
+  constructor(root, words) {
     this.list = /** @type {HTMLElement} */ (root.querySelector('[data-part=turns]'));
     this.jump = /** @type {HTMLElement} */ (root.querySelector('[data-part=jump]'));
     this.words = words;
-    this.agentName = agentName;
-    /** @type {Map<string, HTMLElement>} */
-    this.articles = new Map();
+    /** @type {Map<string, Row>} */
+    this.rows = new Map();
     this.sticks = true;
     this.list.addEventListener('scroll', () => this.#noteScroll());
     // A phone's keyboard takes room away from below.
@@ -30,47 +29,46 @@ export class TranscriptPanel {
     this.jump.addEventListener('click', () => this.#toBottom());
   }
 
-  /** @param {readonly Turn[]} turns in order */
-  show(turns) {
-    const known = new Set(turns.map((turn) => turn.id));
-    for (const [id, article] of this.articles) {
-      if (!known.has(id)) article.remove();
-      if (!known.has(id)) this.articles.delete(id);
+  /** @param {Transcript} transcript */
+  show(transcript) {
+    const turns = transcript.turns();
+    this.#forgetAllBut(new Set(turns.map((turn) => turn.id)));
+    let there = this.list.firstElementChild;
+    for (const turn of turns) {
+      const { article } = this.#row(turn, transcript);
+      if (article === there) there = there.nextElementSibling;
+      else this.list.insertBefore(article, there);
     }
-    turns.forEach((turn, index) => this.#place(this.#article(turn), index));
     if (this.sticks) this.#toBottom();
     else this.#noteScroll();
   }
 
-  /** @param {HTMLElement} article @param {number} index */
-  #place(article, index) {
-    const there = this.list.children[index] ?? null;
-    if (there !== article) this.list.insertBefore(article, there);
-  }
-
-  /** @param {Turn} turn */
-  #article(turn) {
-    let article = this.articles.get(turn.id);
-    if (!article) {
-      article = createArticle(turn, speaker(turn, this.words, this.agentName()));
-      this.articles.set(turn.id, article);
+  /** @param {Set<string>} known */
+  #forgetAllBut(known) {
+    for (const [id, row] of this.rows) {
+      if (known.has(id)) continue;
+      row.article.remove();
+      this.rows.delete(id);
     }
-    const text = this.#text(turn);
-    const mark = turn.mark ? this.words(`mark_${turn.mark}`) : '';
-    article.dataset.who = turn.who;
-    article.dataset.status = turn.status;
-    setText(article, '.turn__text', text);
-    setText(article, '.turn__mark', mark);
-    return article;
+  }
+
+  /** @param {Turn} turn @param {Transcript} transcript */
+  #row(turn, transcript) {
+    let row = this.rows.get(turn.id);
+    if (!row) {
+      row = createRow(turn, speaker(turn, this.words));
+      this.rows.set(turn.id, row);
+    }
+    setData(row.article, 'who', turn.who);
+    setData(row.article, 'status', turn.status);
+    setText(row.text, wordsOf(turn, transcript, this.words) || this.#waiting(turn));
+    setText(row.mark, turn.mark ? this.words(`mark_${turn.mark}`) : '');
+    return row;
   }
 
   /** @param {Turn} turn */
-  #text(turn) {
-    const text = textOf(turn);
-    if (turn.who === 'tool') return this.words('looked_up', { tool: text });
-    if (text) return text;
-    if (turn.who === 'assistant') return '…';
-    return this.words(turn.status === 'failed' ? 'not_transcribed' : 'transcribing');
+  #waiting(turn) {
+    return turn.who === 'user' ? this.words('transcribing') : '…';
   }
 
   #noteScroll() {
@@ -86,8 +84,8 @@ export class TranscriptPanel {
   }
 }
 
-/** @param {Turn} turn @param {string} who */
-function createArticle(turn, who) {
+/** @param {Turn} turn @param {string} who @returns {Row} */
+function createRow(turn, who) {
   const article = document.createElement('article');
   article.className = 'turn';
   const head = document.createElement('header');
@@ -99,8 +97,9 @@ function createArticle(turn, who) {
   time.dateTime = new Date(turn.atMs).toISOString();
   time.textContent = new Date(turn.atMs).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
   head.append(name, ' ', time);
-  article.append(head, paragraph('turn__text'), paragraph('turn__mark'));
-  return article;
+  const row = { article, text: paragraph('turn__text'), mark: paragraph('turn__mark') };
+  article.append(head, row.text, row.mark);
+  return row;
 }
 
 /** @param {string} className */
@@ -110,9 +109,13 @@ function paragraph(className) {
   return element;
 }
 
-/** @param {HTMLElement} article @param {string} selector @param {string} text */
-function setText(article, selector, text) {
-  const element = /** @type {HTMLElement} */ (article.querySelector(selector));
+/** What stays the same is not written: with hundreds of turns that is nearly all. @param {HTMLElement} element @param {string} name @param {string} value */
+function setData(element, name, value) {
+  if (element.dataset[name] !== value) element.dataset[name] = value;
+}
+
+/** @param {HTMLElement} element @param {string} text */
+function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
-  element.hidden = !text;
+  if (element.hidden === Boolean(text)) element.hidden = !text;
 }
