@@ -14,8 +14,10 @@ from aiohttp import web
 from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.contrib.auth.models import User
+from django.contrib.contenttypes.management import create_contenttypes
 from django.core.cache import cache
 from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 from django.test import AsyncClient, Client
@@ -65,10 +67,27 @@ def guards(transactional_db: None) -> Iterator[None]:
     drop_guards()
 
 
+KINDS = {"django_content_type", "auth_permission"}
+
+
+def sql_flush(_style: object, connection: BaseDatabaseWrapper, **_options: object) -> list[str]:
+    """Empty all tables but those of content types and permissions; quicker than TRUNCATE where most are empty."""
+    names = connection.introspection.django_table_names(only_existing=True, include_views=False)
+    return [f"DELETE FROM {connection.ops.quote_name(name)}" for name in names if name not in KINDS]
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """End what sessions are left: asyncio keeps its threads, and they their connections, until the process ends."""
-    yield
+    """Keep content types and permissions when a test empties the database: to make them anew takes 0.3 s each time.
+
+    In the end, end what sessions are left: asyncio keeps its threads, and they their connections, until the process
+    ends.
+    """
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+    post_migrate.disconnect(create_contenttypes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("django.core.management.commands.flush.sql_flush", sql_flush)
+        yield
     if connection.vendor == "postgresql":
         with django_db_blocker.unblock(), connection.cursor() as cursor:
             cursor.execute(
@@ -131,7 +150,7 @@ def ada(db: None) -> User:
     return make_user("ada", is_staff=True)
 
 
-@receiver(post_migrate)
+@receiver(post_migrate, sender=apps.get_app_config("agents"))
 def keep_the_mark(**_of_signal: object) -> None:
     """Write the configuration's mark again when a test on real transactions has emptied the database."""
     if not Configuration.objects.exists():

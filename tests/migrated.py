@@ -8,7 +8,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import pytest
+
 ROOT: Final = Path(__file__).resolve().parents[1]
+# For tests whose processes have such a database whatever the configured one is: once is enough.
+on_sqlite_alone = pytest.mark.skipif(
+    "postgres" in os.environ.get("DATABASE_URL", ""), reason="starts a site of its own, on SQLite"
+)
 
 
 def write_migrated(database: Path) -> None:

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import random
 import sqlite3
 import threading
@@ -21,12 +20,13 @@ from realtime_api import client_secrets
 from tests.corpus.asking import URL
 from tests.corpus.test_cases_69_to_79 import CLOSE, MAKE_KEY, run_manage
 from tests.e2e.site import ROOT, Site, start_processes
+from tests.migrated import on_sqlite_alone
 from tokens.services import _pepper
 
 ISSUANCES, KILLS, CALLERS = 1000, 5, 6
 DELAY_S = 0.02  # of the upstream, so that a kill finds requests between intent and outcome
 INTENTS = "SELECT count(*) FROM audit_auditevent WHERE action = 'client_secret.requested'"
-pytestmark = pytest.mark.skipif("postgres" in os.environ.get("DATABASE_URL", ""), reason="starts a SQLite site itself")
+pytestmark = on_sqlite_alone
 
 
 @dataclass

@@ -38,6 +38,7 @@ def test_item_77_a_call_shows_as_live_by_itself_and_is_ended_from_the_list(open_
 
     expect(page.locator("tbody tr").first).to_contain_text("You hung up elsewhere", timeout=SOON_MS + 1000)
     expect_state(voice, "ended")
+    wait_for("the worker to have done with the call", lambda: site.last_call("lease_owner") == ("",), site)
     page.locator("tbody tr").first.get_by_role("link").click()
     expect(page.get_by_role("article")).to_contain_text(["What can you do?"])
     assert_fine_in_every_dress(page)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,11 +13,10 @@ from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
 from tests.e2e.site import Site, run_in_shell, start_processes, wait_for
+from tests.migrated import on_sqlite_alone
 from voiceagent.sdk_build import find_node
 
-pytestmark = pytest.mark.skipif(
-    "postgres" in os.environ.get("DATABASE_URL", ""), reason="starts a site of its own, on SQLite"
-)
+pytestmark = on_sqlite_alone
 TIMEOUT_S = 60
 LONG = "Say: " + "The library is open from nine to five. " * 12  # what is long enough to be cut short
 TOOL: dict[str, Any] = {

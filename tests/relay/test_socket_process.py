@@ -1,7 +1,6 @@
 """Relayed sockets in a process of its own: what one that is not read costs, and how all of them end with it."""
 
 import asyncio
-import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -13,13 +12,12 @@ import pytest
 
 from bench.process_use import read_use
 from tests.e2e.site import Site, run_in_shell, start_processes, wait_for
+from tests.migrated import on_sqlite_alone
 from tests.relay.socket_client import Relay, Socket
 from tests.relay.socket_upstream import SocketUpstream, running_upstream
 from tests.relay.test_socket_clients import MAKE_CALLER
 
-pytestmark = pytest.mark.skipif(
-    "postgres" in os.environ.get("DATABASE_URL", ""), reason="starts a site of its own, on SQLite"
-)
+pytestmark = on_sqlite_alone
 MOST_MEGABYTES = 4.0
 EVENT = {"type": "response.output_audio.delta", "delta": "A" * 8192}
 FLOOD = 8_000  # events, of 64 MB together

@@ -1,7 +1,6 @@
 """A process that is killed with a socket open: the worker ends its call, and what was counted counts once."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -10,13 +9,12 @@ import aiohttp
 import pytest
 
 from tests.e2e.site import Site, run_in_shell, start_processes, wait_for
+from tests.migrated import on_sqlite_alone
 from tests.relay.socket_client import Relay
 from tests.relay.socket_upstream import SocketUpstream, running_upstream
 from tests.relay.test_socket_clients import MAKE_CALLER
 
-pytestmark = pytest.mark.skipif(
-    "postgres" in os.environ.get("DATABASE_URL", ""), reason="starts a site of its own, on SQLite"
-)
+pytestmark = on_sqlite_alone
 # What the worker does in its rounds, some seconds after the process was seen for the last time.
 WORK_AFTER = """
 from datetime import timedelta

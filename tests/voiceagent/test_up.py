@@ -15,9 +15,10 @@ import pytest
 import requests
 from pytest_django import Settings
 
-from tests.migrated import write_migrated
+from tests.migrated import on_sqlite_alone, write_migrated
 from voiceagent.management.commands.up import environment_of, shown_host
 
+pytestmark = on_sqlite_alone
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 60
 
