@@ -13,6 +13,7 @@ from engine.calls import CallRegistry
 from engine.chat_responder import ChatResponder
 from engine.faults import Faults
 from engine.ice import offer_addresses
+from engine.mcp_client import McpClient
 from engine.model_files import ModelFilesError
 from engine.responder import ScriptedResponder
 from engine.server import Server
@@ -60,7 +61,8 @@ async def serve(settings: Settings) -> None:
     responder = ChatResponder(settings.chat) if settings.chat else ScriptedResponder()
     faults = Faults()
     faults.set(settings.faults or {})
-    calls = CallRegistry(speech, responder, settings.max_calls, settings.session_life_s, faults)
+    mcp = McpClient(settings.mcp_servers)
+    calls = CallRegistry(speech, responder, settings.max_calls, settings.session_life_s, faults, mcp)
     app = Server(settings.api_key, speech, calls, None if settings.faults is None else faults).build_app()
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
     await runner.setup()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from engine.conversation import Conversation
 from engine.faults import Faults
+from engine.mcp_client import McpClient
 from engine.peer import Peer
 from engine.protocol_json import Json
 from engine.reply import Responder
@@ -35,12 +36,14 @@ class CallRegistry:
         max_calls: int,
         session_life_s: int = SESSION_LIFE_S,
         faults: Faults | None = None,
+        mcp: McpClient | None = None,
     ) -> None:
         self._speech = speech
         self._responder = responder
         self._max_calls = max_calls
         self._session_life_s = session_life_s
         self._faults = faults or Faults()
+        self._mcp = mcp or McpClient()
         self._peers: dict[str, Peer] = {}
         self._socket_calls: set[SocketCall] = set()
 
@@ -52,7 +55,7 @@ class CallRegistry:
         self._require_room()
         call_id = f"rtc_{secrets.token_hex(CALL_ID_BYTES)}"
         session = self._session(session_config, is_paced=True)
-        peer = Peer(session, self._speech, self._responder, lambda: self._forget(call_id))
+        peer = Peer(session, self._speech, self._responder, self._mcp, lambda: self._forget(call_id))
         self._peers[call_id] = peer
         answer_sdp = await peer.accept(offer_sdp)
         if self._faults.call_cut_ms:
@@ -64,7 +67,7 @@ class CallRegistry:
         """Count a call over a WebSocket while it runs; raises TooManyCalls."""
         self._require_room()
         session = self._session(session_config, is_paced=False)
-        call = SocketCall(session, self._speech, self._responder, link)
+        call = SocketCall(session, self._speech, self._responder, self._mcp, link)
         self._socket_calls.add(call)
         try:
             yield call

@@ -9,10 +9,13 @@ from typing import Protocol
 
 from engine.allowance import Allowance
 from engine.audio import CHUNK_MS, SAMPLE_BYTES, SPEAK_RATE_HZ, ChunkSplitter, Samples, duration_ms, level_of
+from engine.mcp import McpFailure, McpServer
+from engine.mcp_client import McpClient
 from engine.protocol_json import Json
 from engine.reply import ReplyPart, ReplyRequest, Responder, Sentence, ToolCall, in_breaths
 from engine.session.active_response import SpokenPiece
 from engine.session.effects import (
+    CallMcpTool,
     ClearPlayback,
     Close,
     DropGeneration,
@@ -22,6 +25,7 @@ from engine.session.effects import (
     Generate,
     HoldPlayback,
     ListenTo,
+    ListMcpTools,
     Play,
     Recognise,
     ResumePlayback,
@@ -66,11 +70,14 @@ class Transport(Listener, Protocol):
 class Conversation:
     """One live conversation: feeds the session and runs its effects. All methods belong to the event loop."""
 
-    def __init__(self, session: Session, transport: Transport, speech: Speech, responder: Responder) -> None:
+    def __init__(
+        self, session: Session, transport: Transport, speech: Speech, responder: Responder, mcp: McpClient
+    ) -> None:
         self._session = session
         self._transport = transport
         self._speech = speech
         self._responder = responder
+        self._mcp = mcp
         self._voice_detector = VoiceDetector()
         self._event_splitter = ChunkSplitter()
         self._events_left = Allowance(EVENTS_PER_S, EVENTS_BURST, time.monotonic())
@@ -83,6 +90,7 @@ class Conversation:
     def open(self) -> None:
         """Begin: the client's channel is open."""
         self._greet(self._transport)
+        self._run(self._session.begin())
         self._start("clock", self._keep_time())
 
     def attach(self, listener: Listener) -> None:
@@ -179,6 +187,10 @@ class Conversation:
                 self._start(generation_id, self._generate(generation_id, request))
             case DropRecognition(job_id) | DropGeneration(job_id):
                 self._stop(job_id)
+            case ListMcpTools(item_id, server):
+                self._start(item_id, self._list_mcp_tools(item_id, server))
+            case CallMcpTool():
+                self._start(effect.item_id, self._call_mcp_tool(effect))
             case ListenTo(pcm, rate_hz):
                 self._listen_to(pcm, rate_hz)
             case Close(reason):
@@ -234,6 +246,23 @@ class Conversation:
         if not len(samples):
             return SpokenPiece(text)
         return SpokenPiece(text, samples, duration_ms(len(samples), SPEAK_RATE_HZ))
+
+    async def _list_mcp_tools(self, item_id: str, server: McpServer) -> None:
+        try:
+            tools = await self._mcp.list_tools(server)
+        except McpFailure as exc:
+            logger.warning("The tools of an MCP server could not be had: %s", exc.message)
+            self._run(self._session.mcp_list_failed(item_id))
+            return
+        self._run(self._session.mcp_tools_listed(item_id, tools))
+
+    async def _call_mcp_tool(self, asked: CallMcpTool) -> None:
+        try:
+            output = await self._mcp.call_tool(asked.server, asked.name, asked.arguments)
+        except McpFailure as exc:
+            self._run(self._session.mcp_call_failed(asked.item_id, exc))
+            return
+        self._run(self._session.mcp_tool_called(asked.item_id, output))
 
     async def _keep_time(self) -> None:
         while True:

@@ -19,6 +19,7 @@ from av import AudioFrame
 
 from engine.audio import ChunkSplitter, Samples
 from engine.conversation import Conversation
+from engine.mcp_client import McpClient
 from engine.offer import BadOffer, prepare_offer
 from engine.out_track import OutTrack
 from engine.protocol_json import Json
@@ -45,9 +46,16 @@ MAX_UNSENT_BYTES = 4 * 1024 * 1024
 class Peer:
     """A call in progress. `on_closed` is called once, from the event loop, when the call is over."""
 
-    def __init__(self, session: Session, speech: Speech, responder: Responder, on_closed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        speech: Speech,
+        responder: Responder,
+        mcp: McpClient,
+        on_closed: Callable[[], None],
+    ) -> None:
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.conversation = Conversation(session, self, speech, responder)
+        self.conversation = Conversation(session, self, speech, responder, mcp)
         self._out_track = OutTrack(self.conversation)
         self._on_closed = on_closed
         self._channel: RTCDataChannel | None = None

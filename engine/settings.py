@@ -27,6 +27,7 @@ KNOWN = (
     "ENGINE_LLM_BASE_URL",
     "ENGINE_LLM_API_KEY",
     "ENGINE_LLM_MODEL",
+    "ENGINE_MCP_SERVERS",
 )
 # Near misses only: other programs may keep their own ENGINE_ names in the same environment.
 MISSPELLING_RATIO = 0.75
@@ -61,6 +62,8 @@ class Settings:
     # None: no faults, and no route that sets them.
     faults: Json | None = None
     chat: ChatEndpoint | None = None
+    # The only ones that it asks, whatever address a session names.
+    mcp_servers: frozenset[str] = frozenset()
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -77,6 +80,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         session_life_s=_integer(environ, "ENGINE_SESSION_LIFE_S", DEFAULT_SESSION_LIFE_S, 5, 3600, problems),
         faults=_faults(environ.get("ENGINE_FAULTS", ""), problems),
         chat=_chat(environ, problems),
+        mcp_servers=_mcp_servers(environ.get("ENGINE_MCP_SERVERS", ""), problems),
     )
     if problems:
         raise SettingsError(problems)
@@ -150,6 +154,13 @@ def _chat(environ: Mapping[str, str], problems: list[str]) -> ChatEndpoint | Non
     if not model:
         problems.append("ENGINE_LLM_MODEL must name a model when ENGINE_LLM_BASE_URL is set")
     return ChatEndpoint(base_url.rstrip("/"), model, environ.get("ENGINE_LLM_API_KEY", ""))
+
+
+def _mcp_servers(text: str, problems: list[str]) -> frozenset[str]:
+    urls = frozenset(text.split())
+    if not all(_is_http_url(url) for url in urls):
+        problems.append("ENGINE_MCP_SERVERS must be http or https URLs with spaces between them")
+    return urls
 
 
 def _is_http_url(text: str) -> bool:

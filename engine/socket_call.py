@@ -2,6 +2,7 @@
 
 from engine.audio import Samples
 from engine.conversation import Conversation
+from engine.mcp_client import McpClient
 from engine.protocol_json import Json
 from engine.reply import Responder
 from engine.session.session import Session
@@ -12,8 +13,10 @@ from engine.speech import Speech
 class SocketCall:
     """A call in progress, for as long as `run` does."""
 
-    def __init__(self, session: Session, speech: Speech, responder: Responder, link: SocketLink) -> None:
-        self._conversation = Conversation(session, self, speech, responder)
+    def __init__(
+        self, session: Session, speech: Speech, responder: Responder, mcp: McpClient, link: SocketLink
+    ) -> None:
+        self._conversation = Conversation(session, self, speech, responder, mcp)
         self._link = link
 
     async def run(self) -> None:

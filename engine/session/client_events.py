@@ -108,6 +108,7 @@ def _update_session(session: "Session", event: Json) -> None:
     state.config = merge_session(state.config, changes)
     session.input_audio.configure()
     state.emit(events.session_updated(state.config))
+    session.mcp.configure()
 
 
 def _append_audio(session: "Session", event: Json) -> None:
@@ -140,10 +141,15 @@ def _create_item(session: "Session", event: Json) -> None:
     after = event.get("previous_item_id")
     if after not in (None, "root"):
         state.conversation.get(str(after), "previous_item_id")
+    is_decision = entry.item["type"] == "mcp_approval_response"
+    if is_decision:
+        session.mcp.check_decision(entry.item)
     state.conversation.add(entry, after)
     previous_id = state.conversation.previous_id(entry.item_id)
     state.emit(events.item_added(snapshot(entry), previous_id))
     state.emit(events.item_done(snapshot(entry), previous_id))
+    if is_decision:
+        session.mcp.decide(entry.item)
 
 
 def _retrieve_item(session: "Session", event: Json) -> None:

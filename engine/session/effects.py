@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from engine.audio import Samples
+from engine.mcp import McpServer
 from engine.protocol_json import Json
 from engine.reply import ReplyRequest
 
@@ -84,6 +85,24 @@ class ListenTo:
 
 
 @dataclass(frozen=True)
+class ListMcpTools:
+    """Ask a server for its tools and report by the id of their item."""
+
+    item_id: str
+    server: McpServer
+
+
+@dataclass(frozen=True)
+class CallMcpTool:
+    """Have a server run a tool and report by the id of the call's item."""
+
+    item_id: str
+    server: McpServer
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
 class Close:
     """End the call."""
 
@@ -102,5 +121,7 @@ Effect: TypeAlias = (
     | HoldPlayback
     | ResumePlayback
     | ListenTo
+    | ListMcpTools
+    | CallMcpTool
     | Close
 )

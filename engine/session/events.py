@@ -84,6 +84,27 @@ def transcription_failed(item_id: str, message: str) -> Json:
     }
 
 
+def mcp_list_tools(what: str, item_id: str) -> Json:
+    """what: in_progress, completed or failed."""
+    return {"type": f"mcp_list_tools.{what}", "item_id": item_id}
+
+
+def mcp_call(what: str, item_id: str, output_index: int) -> Json:
+    """what: in_progress, completed or failed."""
+    return {"type": f"response.mcp_call.{what}", "item_id": item_id, "output_index": output_index}
+
+
+def mcp_arguments(what: str, response_id: str, item_id: str, output_index: int, **more: object) -> Json:
+    """what: delta or done, of the arguments for an MCP server's tool."""
+    return {
+        "type": f"response.mcp_call_arguments.{what}",
+        "response_id": response_id,
+        "item_id": item_id,
+        "output_index": output_index,
+        **more,
+    }
+
+
 def output_audio(what: str, response_id: str) -> Json:
     """what: started, stopped or cleared."""
     return {"type": f"output_audio_buffer.{what}", "response_id": response_id}

@@ -140,13 +140,14 @@ def any_object(value: object, param: str) -> object:
 
 def anything(value: object, param: str) -> object:
     """Accept any value that is not nested too deeply."""
-    if not _is_shallow(value, MAX_DEPTH):
+    if not is_shallow(value, MAX_DEPTH):
         raise invalid_value(param, f"at most {MAX_DEPTH} levels")
     return value
 
 
-def _is_shallow(value: object, levels: int) -> bool:
+def is_shallow(value: object, levels: int) -> bool:
+    """Tell whether a value is nested no deeper than so many levels."""
     if not isinstance(value, dict | list):
         return True
     inner = value.values() if isinstance(value, dict) else value
-    return levels > 0 and all(_is_shallow(entry, levels - 1) for entry in inner)
+    return levels > 0 and all(is_shallow(entry, levels - 1) for entry in inner)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.protocol_json import Json
 from engine.reply import Turn
 from engine.session.errors import ProtocolError, invalid_value, missing_parameter
-from engine.session.fields import MAX_NAME_CHARS, any_object, choice, fields, items, nullable, read_fields, text
+from engine.session.fields import MAX_NAME_CHARS, any_object, choice, fields, flag, items, nullable, read_fields, text
 
 MAX_ITEMS = 400
 MAX_CONVERSATION_CHARS = 2_000_000
@@ -37,7 +37,7 @@ ID = text(MAX_NAME_CHARS, 1)
 ITEM_FIELDS = {
     "id": text(32, 1),
     "object": choice("realtime.item"),
-    "type": choice("message", "function_call", "function_call_output"),
+    "type": choice("message", "function_call", "function_call_output", "mcp_approval_response"),
     "status": choice("completed", "incomplete", "in_progress"),
     "role": choice("user", "assistant", "system"),
     "content": items(PART, 64),
@@ -45,13 +45,18 @@ ITEM_FIELDS = {
     "call_id": ID,
     "arguments": text(),
     "output": text(),
+    "approval_request_id": ID,
+    "approve": flag,
+    "reason": nullable(text()),
     "phase": nullable(any_object),
 }
 REQUIRED = {
     "message": ("role", "content"),
     "function_call": ("name", "arguments"),
     "function_call_output": ("call_id", "output"),
+    "mcp_approval_response": ("approval_request_id", "approve"),
 }
+DECISION_FIELDS = ("id", "type", "approval_request_id", "approve", "reason")
 
 
 @dataclass
@@ -154,6 +159,8 @@ def read_item(unverified: object, new_id: str, new_call_id: str) -> Entry:
         _check_message(item)
     elif item["type"] == "function_call":
         item.setdefault("call_id", new_call_id)
+    elif item["type"] == "mcp_approval_response":
+        item = {name: item[name] for name in DECISION_FIELDS if name in item}
     return Entry(item, words_of(item))
 
 
@@ -195,7 +202,9 @@ def words_of(item: Json) -> str:
         return str(item["arguments"])
     if item["type"] == "function_call_output":
         return str(item["output"])
-    parts = (part.get("text") or part.get("transcript") or "" for part in item["content"])
+    if item["type"] == "mcp_call":
+        return str(item["arguments"]) + str(item["output"] or "")
+    parts = (part.get("text") or part.get("transcript") or "" for part in item.get("content", ()))
     return " ".join(part for part in parts if part)
 
 
@@ -210,9 +219,21 @@ def as_turns(entries: Iterator[Entry] | list[Entry]) -> tuple[Turn, ...]:
         elif item["type"] == "function_call":
             tool_names[item["call_id"]] = item["name"]
             turns.append(Turn("assistant", entry.words, item["name"], item["call_id"]))
-        else:
+        elif item["type"] == "mcp_call":
+            turns += _turns_of_mcp(item)
+        elif item["type"] == "function_call_output":
             turns.append(Turn("tool", entry.words, tool_names.get(item["call_id"], ""), item["call_id"]))
     return tuple(turns)
+
+
+def _turns_of_mcp(item: Json) -> list[Turn]:
+    """Return a call of an MCP server's tool and its result; nothing while there is none."""
+    error = item.get("error")
+    if item["output"] is None and error is None:
+        return []
+    result = json.dumps({"error": True, "message": error["message"]}) if error else item["output"]
+    called = Turn("assistant", item["arguments"], item["name"], item["id"])
+    return [called, Turn("tool", result, item["name"], item["id"])]
 
 
 def words_heard(words: str, heard_ms: int, whole_ms: int) -> str:

@@ -1,5 +1,7 @@
 """From a session's settings and conversation to what a responder is asked, and what that costs."""
 
+from collections.abc import Sequence
+
 from engine.protocol_json import Json
 from engine.reply import ReplyRequest, Turn
 from engine.session.items import Entry, text_tokens, tools_tokens
@@ -14,7 +16,9 @@ def overlay_settings(config: Json, settings: Json) -> Json:
     return merged
 
 
-def build_request(settings: Json, history: tuple[Turn, ...], cue: str | None = None) -> ReplyRequest:
+def build_request(
+    settings: Json, history: tuple[Turn, ...], cue: str | None = None, more_tools: Sequence[Json] = ()
+) -> ReplyRequest:
     """Return what to ask a responder. cue: the instructions of one `response.create`."""
     output = settings["audio"]["output"]
     voice = output["voice"] if isinstance(output["voice"], str) else output["voice"]["id"]
@@ -22,7 +26,7 @@ def build_request(settings: Json, history: tuple[Turn, ...], cue: str | None = N
         history=history,
         instructions=settings["instructions"],
         cue=cue or "",
-        tools=tuple(tool for tool in settings["tools"] if tool["type"] == "function"),
+        tools=(*(tool for tool in settings["tools"] if tool["type"] == "function"), *more_tools),
         tool_choice=settings["tool_choice"],
         voice=Voice(voice, output["speed"]),
         spoken=settings["output_modalities"] == ["audio"],

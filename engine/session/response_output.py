@@ -106,6 +106,25 @@ class ResponseOutput:
         entry.item.update(status="completed", arguments=call.arguments)
         self._finish_output(active, entry)
 
+    def call_mcp_tool(self, active: ActiveResponse, call: ToolCall, server_label: str) -> Entry:
+        """Add a call of an MCP server's tool. Its item is done when the server answered: after the response."""
+        item: Json = {
+            "id": self._state.new_id("mcp"),
+            "type": "mcp_call",
+            "server_label": server_label,
+            "name": call.name,
+            "arguments": "",
+            "output": None,
+        }
+        entry = Entry(item)
+        self._add_output(active, entry)
+        index = len(active.output) - 1
+        for what, more in (("delta", {"delta": call.arguments}), ("done", {"arguments": call.arguments})):
+            self._state.emit(events.mcp_arguments(what, active.response_id, entry.item_id, index, **more))
+        item["arguments"] = entry.words = call.arguments
+        self._state.emit(events.output_item("done", active.response_id, index, snapshot(entry)))
+        return entry
+
     def _finish_output(self, active: ActiveResponse, entry: Entry) -> None:
         state, index = self._state, active.output.index(entry)
         if active.conversation_id is not None and entry.item_id in state.conversation:

@@ -17,6 +17,7 @@ from engine.session.effects import (
 )
 from engine.session.errors import ProtocolError
 from engine.session.items import Entry, as_turns
+from engine.session.mcp import McpTools
 from engine.session.prompt_cache import PromptCache
 from engine.session.reply_request import build_request, count_input_tokens, overlay_settings
 from engine.session.response_output import ResponseOutput
@@ -38,8 +39,9 @@ class Draft:
 class Responses:
     """At most one response at a time, as the protocol has it."""
 
-    def __init__(self, state: SessionState) -> None:
+    def __init__(self, state: SessionState, mcp: McpTools) -> None:
         self._state = state
+        self._mcp = mcp
         self._output = ResponseOutput(state)
         self._prompt_cache = PromptCache()
         self._active: ActiveResponse | None = None
@@ -61,7 +63,7 @@ class Responses:
         state = self._state
         self._draft = Draft(state.new_id("generation"), state.conversation.last_id, state.config)
         history = (*as_turns(iter(state.conversation)), Turn("user", user_words))
-        state.do(Generate(self._draft.generation_id, build_request(state.config, history)))
+        state.do(Generate(self._draft.generation_id, self._request(state.config, history)))
 
     def drop_draft(self) -> None:
         """Give up the reply that was begun early, if any."""
@@ -80,7 +82,7 @@ class Responses:
             draft = None
         active = self._open({}, True, list(self._state.conversation))
         if draft is None:
-            self._generate(active, build_request(active.settings, as_turns(iter(self._state.conversation))))
+            self._generate(active, self._request(active.settings, as_turns(iter(self._state.conversation))))
         else:
             self._adopt(active, draft)
 
@@ -101,7 +103,9 @@ class Responses:
         in_conversation = settings.get("conversation", "auto") != "none"
         context = list(self._state.conversation) if entries is None else entries
         active = self._open(settings, in_conversation, context)
-        request = build_request(active.settings, as_turns(context), settings.get("instructions"))
+        # A call of a server's tool lives on in the conversation when its response is over.
+        cue, turns = settings.get("instructions"), as_turns(context)
+        request = self._request(active.settings, turns, cue, has_mcp=in_conversation)
         if words_are_known or entries is not None:
             self._generate(active, request)
         else:
@@ -113,7 +117,8 @@ class Responses:
         if self._active is not None and request is not None:
             history = as_turns(iter(self._state.conversation))
             settings = self._active.settings
-            self._generate(self._active, build_request(settings, history, request.cue or None))
+            has_mcp = self._active.conversation_id is not None
+            self._generate(self._active, self._request(settings, history, request.cue or None, has_mcp=has_mcp))
 
     def _open(self, settings: Json, in_conversation: bool, context: list[Entry]) -> ActiveResponse:
         state = self._state
@@ -127,6 +132,12 @@ class Responses:
         )
         state.emit(events.response_event("created", self._active.as_json("in_progress", None, False)))
         return self._active
+
+    def _request(
+        self, settings: Json, history: tuple[Turn, ...], cue: str | None = None, *, has_mcp: bool = True
+    ) -> ReplyRequest:
+        more_tools = self._mcp.definitions(settings["tools"]) if has_mcp else ()
+        return build_request(settings, history, cue, more_tools)
 
     def _generate(self, active: ActiveResponse, request: ReplyRequest) -> None:
         active.generation_id = self._state.new_id("generation")
@@ -298,11 +309,22 @@ class Responses:
         is_whole = status == "completed"
         if active.message is not None:
             self._output.finish_message(active, active.message, "completed" if is_whole else "incomplete")
-        if is_whole:
-            for call in active.calls:
-                self._output.call_tool(active, call)
+        of_servers = self._call_tools(active) if is_whole else []
         self._active = None
         self._state.emit(events.response_event("done", active.as_json(status, details, True)))
+        for entry in of_servers:
+            self._mcp.call(entry, active.output.index(entry))
+
+    def _call_tools(self, active: ActiveResponse) -> list[Entry]:
+        """Add the calls of a response's tools; returns those of MCP servers, which are made here."""
+        of_servers: list[Entry] = []
+        for call in active.calls:
+            label = self._mcp.label_of(call.name, active.settings["tools"]) if active.conversation_id else None
+            if label is None:
+                self._output.call_tool(active, call)
+            else:
+                of_servers.append(self._output.call_mcp_tool(active, call, label))
+        return of_servers
 
     def _answer_what_is_owed(self) -> None:
         if self._is_owed and self._active is None:

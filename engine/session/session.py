@@ -1,8 +1,9 @@
 """One Realtime session. Every method takes what happened and returns the effects to carry out, in order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from engine.audio import Samples
+from engine.mcp import McpFailure, McpTool
 from engine.protocol_json import Json
 from engine.recognition import Transcript
 from engine.reply import ToolCall
@@ -11,6 +12,7 @@ from engine.session.active_response import SpokenPiece
 from engine.session.effects import Close, Effect
 from engine.session.errors import ProtocolError
 from engine.session.input_audio import InputAudio
+from engine.session.mcp import McpTools
 from engine.session.responses import Responses
 from engine.session.state import NewId, SessionState
 
@@ -37,12 +39,18 @@ class Session:
         self._life_s = life_s
         started = {**config, "expires_at": int(now_s) + life_s}
         self.state = SessionState(started, new_id, is_paced, may_speculate, now_s)
-        self.responses = Responses(self.state)
+        self.mcp = McpTools(self.state)
+        self.responses = Responses(self.state, self.mcp)
         self.input_audio = InputAudio(self.state, self.responses)
 
     def opened(self) -> list[Effect]:
         """Greet the client once its channel is open."""
         self.state.emit(events.session_created(self.state.config))
+        return self.state.drain()
+
+    def begin(self) -> list[Effect]:
+        """Do what the session's own configuration asks for, once the client was greeted."""
+        self.mcp.configure()
         return self.state.drain()
 
     def receive(self, unverified: object) -> list[Effect]:
@@ -98,6 +106,26 @@ class Session:
     def reply_failed(self, generation_id: str, message: str) -> list[Effect]:
         """Take the failure of a Generate effect."""
         self.responses.generation_failed(generation_id, message)
+        return self.state.drain()
+
+    def mcp_tools_listed(self, item_id: str, tools: Sequence[McpTool]) -> list[Effect]:
+        """Take the result of a ListMcpTools effect."""
+        self.mcp.take_tools(item_id, tools)
+        return self.state.drain()
+
+    def mcp_list_failed(self, item_id: str) -> list[Effect]:
+        """Take the failure of a ListMcpTools effect."""
+        self.mcp.list_failed(item_id)
+        return self.state.drain()
+
+    def mcp_tool_called(self, item_id: str, output: str) -> list[Effect]:
+        """Take the result of a CallMcpTool effect."""
+        self.mcp.take_output(item_id, output)
+        return self.state.drain()
+
+    def mcp_call_failed(self, item_id: str, failure: McpFailure) -> list[Effect]:
+        """Take the failure of a CallMcpTool effect."""
+        self.mcp.call_failed(item_id, failure)
         return self.state.drain()
 
     def playback_started(self, response_id: str) -> list[Effect]:

@@ -9,11 +9,13 @@ from engine.audio import SPEAK_RATE_HZ, Samples, resample
 from engine.calls import CallRegistry
 from engine.faults import Faults
 from engine.ice import offer_addresses
+from engine.mcp_client import McpClient
 from engine.responder import ScriptedResponder
 from engine.server import Server
 from engine.speech import Speech
 from engine.synthesis import TAIL_MS, Synthesiser, Voice
 from tests.engine.caller import MIC_RATE_HZ, Caller
+from tests.engine.mcp_server import OPEN, Shop, open_shop
 from tests.engine.socket_client import SocketClients
 
 API_KEY = "sk-test"
@@ -46,9 +48,16 @@ def faults() -> Faults:
 
 
 @pytest.fixture
+async def shop() -> AsyncIterator[Shop]:
+    """An MCP server that the engine of `base_url` may ask."""
+    async with open_shop() as opened:
+        yield opened
+
+
+@pytest.fixture
 async def base_url(speech: Speech, faults: Faults) -> AsyncIterator[str]:
     offer_addresses()
-    calls = CallRegistry(speech, ScriptedResponder(), MAX_CALLS, faults=faults)
+    calls = CallRegistry(speech, ScriptedResponder(), MAX_CALLS, faults=faults, mcp=McpClient(OPEN))
     runner = web.AppRunner(Server(API_KEY, speech, calls, faults).build_app(), access_log=None, shutdown_timeout=1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -52,3 +52,11 @@ def test_faults_are_read_and_checked() -> None:
 def test_faults_that_do_not_exist_are_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="ENGINE_FAULTS"):
         read_settings({"ENGINE_FAULTS": text})
+
+
+def test_mcp_servers_are_addresses_with_spaces_between() -> None:
+    urls = "http://127.0.0.1:9000/mcp https://tools.example/mcp"
+
+    assert read_settings({"ENGINE_MCP_SERVERS": urls}).mcp_servers == set(urls.split())
+    with pytest.raises(SettingsError, match="ENGINE_MCP_SERVERS"):
+        read_settings({"ENGINE_MCP_SERVERS": "shop.example"})
