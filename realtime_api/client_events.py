@@ -85,11 +85,13 @@ class Rights:
     """What a client may name. own_session: instructions, tools and the like, too.
 
     check_voice, check_tools: raise for what is not; check_tools gets a session's, or a response's, `tools`.
+    may_approve: whether a client decides what an MCP server may do.
     """
 
     own_session: bool
     check_voice: Callable[[str], None]
     check_tools: Callable[[object], None]
+    may_approve: bool = True
 
 
 @dataclass(frozen=True)
@@ -246,6 +248,8 @@ class _Check:
         own = self._rights.own_session
         if item.get("type") not in (OWN_ITEMS if own else CLIENTS_ITEMS):
             raise self._refused("event_not_allowed", "is a kind of item that is not taken here.", f"{path}.type")
+        if item.get("type") == "mcp_approval_response" and not self._rights.may_approve:
+            raise self._refused("event_not_allowed", "is for somebody else to decide.", f"{path}.type")
         if item.get("type") == "message" and item.get("role") not in (OWN_ROLES if own else CLIENTS_ROLES):
             raise self._refused("event_not_allowed", "is the server's to say.", f"{path}.role")
 

@@ -1,6 +1,6 @@
 """Which process looks after which call: claims in the database, taken over when a process stops renewing them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -22,7 +22,8 @@ CLAIMS_A_ROUND: Final = 50
 class Claimed:
     """A call that is ours now. granted: its session as it has to stay, None where its user may change it.
 
-    tools: the names of its agent's. version: what the agent runs that has the call now.
+    tools: the names of its agent's. version: what the agent runs that has the call now. check_tools: raises for tools
+    that its user may not name, where they may change the session.
     """
 
     call: Call
@@ -30,13 +31,14 @@ class Claimed:
     granted: dict[str, Any] | None
     tools: frozenset[str]
     version: AgentVersion | None
+    check_tools: Callable[[object], None] | None
 
 
 def claim_calls(owner: str, now: datetime, room: int) -> list[Claimed]:
     """Claim live WebRTC calls that nobody looks after, the oldest first."""
     live = Call.objects.filter(state=Call.State.LIVE, transport=Call.Transport.WEBRTC).exclude(upstream_id=None)
     calls = _claim(live.filter(Q(lease_owner="") | Q(lease_until__lt=now)), owner, now, min(room, CLAIMS_A_ROUND))
-    return [Claimed(call, read_past(call), _granted(call), agent_tools(call), current_version(call)) for call in calls]
+    return [_claimed(call) for call in calls]
 
 
 def close_left_books(owner: str, now: datetime) -> int:
@@ -66,12 +68,19 @@ def _claim(free: Any, owner: str, now: datetime, most: int) -> Sequence[Call]:  
     )
 
 
+def _claimed(call: Call) -> Claimed:
+    allowance = None
+    if call.user is not None:
+        allowance = allowance_of(call.user, call.issuance.api_key if call.issuance else None)
+    is_own = allowance is not None and allowance.own_session
+    check_tools = allowance.check_tools if allowance is not None and is_own else None
+    granted = None if is_own else _granted(call)
+    return Claimed(call, read_past(call), granted, agent_tools(call), current_version(call), check_tools)
+
+
 def _granted(call: Call) -> dict[str, Any] | None:
     """Return the session that a call was granted, also where its secret's row or its user is gone."""
     issuance, version = call.issuance, call.agent_version
-    key = issuance.api_key if issuance else None
-    if call.user is not None and allowance_of(call.user, key).own_session:
-        return None
     own = issuance.session if issuance else None
     session = own or (version.session_config() if version else None)
     return dict(merge_session(session, call.session_changes)) if session else None

@@ -33,7 +33,7 @@ from relay.watch import Watch, tool_names
 from tokens.authentication import check_access, find_api_key, session_user
 from tokens.footing import Footing, footing_of
 from tokens.limits import RequestRates
-from tokens.models import Kind, Scope
+from tokens.models import Kind, McpApproval, Scope
 from tokens.policy import Allowance, allowance_of
 from tokens.requester import Requester, requester_of
 from tokens.services import Asked, issue_client_secret
@@ -199,8 +199,9 @@ def _may_join_any(user: User) -> bool:
 
 def _rights(allowance: Allowance) -> Rights:
     return Rights(
-        own_session=allowance.own_session, check_voice=allowance.check_voice, check_tools=allowance.check_tools
-    )
+        own_session=allowance.own_session, check_voice=allowance.check_voice, check_tools=allowance.check_tools,
+        may_approve=allowance.mcp_approval == McpApproval.CLIENT,
+    )  # fmt: skip
 
 
 def _standing(request: ASGIRequest, claimed: Claimed) -> Standing:

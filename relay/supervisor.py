@@ -93,7 +93,10 @@ class Supervisor:
         await self._in_database(close_left_books, self.owner, now)
 
     def _start(self, claimed: Claimed) -> None:
-        watch = Watch(claimed.call, claimed.past, claimed.granted, timezone.now(), claimed.tools, claimed.version)
+        watch = Watch(
+            claimed.call, claimed.past, claimed.granted, timezone.now(), claimed.tools, claimed.version,
+            claimed.check_tools,
+        )  # fmt: skip
         self.watches[claimed.call.pk], self._live[claimed.call.pk] = watch, LiveCall(watch)
         self._followers[claimed.call.pk] = asyncio.create_task(self._follow(watch))
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from agents.models import AgentVersion
 from realtime_api.drift import drift_of, restoring
+from realtime_api.errors import CodedError
 from realtime_api.session import merge_session
 from relay.acts import Act, Reaction
 from relay.conversation import Conversation, Event
@@ -32,7 +33,7 @@ LINE_ID: Final = "server_line"
 class Watch:
     """granted: the session as it has to stay; None where its user may change it. tools: the names of its agent's.
 
-    version: what the agent runs that has the call now.
+    version: what the agent runs that has the call now. check_tools: raises for tools that its user may not name.
     """
 
     call: Call
@@ -41,6 +42,7 @@ class Watch:
     now: datetime
     tools: frozenset[str] = frozenset()
     version: AgentVersion | None = None
+    check_tools: Callable[[object], None] | None = None
     acts: list[Act] = field(default_factory=list)
     is_reachable: bool = False  # whether events can be sent to it right now
     has_joined: bool = False
@@ -258,7 +260,9 @@ class Watch:
             self._has_drifted_again |= self._is_past_repair(now)
             return None
         self._restored_at, self._drift = now, tuple(changed)
-        return session_event(restoring(self.granted or {}))
+        if self.granted is None:
+            return session_event({"tools": [tool for tool in self._live_tools() if not self._is_refused([tool])]})
+        return session_event(restoring(self.granted))
 
     def verdict(self, now: datetime) -> Call.EndReason | None:
         """Return why the call has to end now, or None."""
@@ -285,7 +289,22 @@ class Watch:
 
     def _changed_fields(self) -> list[str]:
         live = self.conversation.session
-        return drift_of(self.granted, live) if self.granted is not None and live is not None else []
+        if self.granted is None:
+            return ["tools"] if self._is_refused(self._live_tools()) else []
+        return drift_of(self.granted, live) if live is not None else []
+
+    def _live_tools(self) -> list[Any]:  # Any: as they came
+        tools = (self.conversation.session or {}).get("tools")
+        return tools if isinstance(tools, list) else []
+
+    def _is_refused(self, tools: list[Any]) -> bool:  # Any: as they came
+        if self.check_tools is None:
+            return False
+        try:
+            self.check_tools(tools)
+        except CodedError:
+            return True
+        return False
 
     def _set_monitoring(self, monitoring: Call.Monitoring) -> None:
         if self.monitoring != monitoring:

@@ -289,6 +289,7 @@ class PolicyAdmin(RecordedAdmin):
                     "allowed_voices",
                     "own_session",
                     "allowed_mcp_servers",
+                    "mcp_approval",
                 ],
                 "description": "An empty field leaves the question to the next wider policy; [] allows nothing.",
             },

@@ -135,6 +135,14 @@ class ApiKey(models.Model):
         return self.last_used_at is None or now - self.last_used_at > timedelta(seconds=LAST_USED_STEP_S)
 
 
+class McpApproval(models.TextChoices):
+    """Who has to approve what an MCP server is asked to do."""
+
+    CLIENT = "client", "The client itself"
+    PERSON = "person", "The person whose call it is"
+    STAFF = "staff", "A second person, in the administration"
+
+
 class PolicyQuerySet(MarkingQuerySet["Policy"]):
     def for_user(self, user: User, api_key: ApiKey | None) -> "PolicyQuerySet":
         """Return the policies that concern a user, in no order: of the key, the user, their groups, everybody."""
@@ -161,6 +169,10 @@ class Policy(models.Model):
     allowed_mcp_servers = models.JSONField(
         "allowed MCP servers", null=True, blank=True, validators=[check_words],
         help_text='Addresses that sessions of their own may name: ["https://mcp.example.com/sse"]. Empty: none.',
+    )  # fmt: skip
+    mcp_approval = models.CharField(
+        "MCP calls approved by", max_length=6, blank=True, choices=McpApproval,
+        help_text="Who says whether a server's tool may run. Empty: the client itself.",
     )  # fmt: skip
     max_ttl_s = models.PositiveIntegerField(
         "longest life of a secret",

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 
 from tokens import lookups
 from tokens.exceptions import NetworkNotAllowed, OriginNotAllowed, PolicyDenied
-from tokens.models import ApiKey, Kind, Policy, in_networks
+from tokens.models import ApiKey, Kind, McpApproval, Policy, in_networks
 
 T = TypeVar("T")
 # Fields of a session that anybody may name within their policy; all others need `own_session`.
@@ -31,6 +31,7 @@ class Allowance:
     voices: tuple[str, ...] | None
     own_session: bool
     mcp_servers: tuple[str, ...]
+    mcp_approval: str
     max_ttl_s: int
     issue_rate: str  # of the user, with all keys together
     key_issue_rate: str  # of the key alone; empty unless its own policy sets one
@@ -141,6 +142,7 @@ def allowance_of(user: User, api_key: ApiKey | None, mark: int | None = None) ->
         voices=first("allowed_voices", None),
         own_session=first("own_session", False),
         mcp_servers=first("allowed_mcp_servers", ()),
+        mcp_approval=first("mcp_approval", McpApproval.CLIENT),
         max_ttl_s=first("max_ttl_s", settings.CLIENT_SECRET_MAX_TTL_S),
         issue_rate=first("issue_rate", settings.ISSUE_RATE, [policy for policy in policies if not policy.api_key_id]),
         key_issue_rate=first("issue_rate", "", [policy for policy in policies if policy.api_key_id]),

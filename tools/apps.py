@@ -17,6 +17,7 @@ class ToolsConfig(AppConfig):
         from relay.acts import register
         from relay.transcripts import words_deleted
         from tools import checks  # noqa: F401  (registers itself)
+        from tools.live_mcp import LiveMcp
         from tools.live_tools import LiveTools
         from tools.models import Tool, ToolCall
         from tools.registry import all_tools
@@ -25,6 +26,7 @@ class ToolsConfig(AppConfig):
         register_tool_names(lambda: {tool.name: tool.public_name for tool in all_tools()})
         register_functions(definitions_of)
         register(LiveTools)
+        register(LiveMcp)
         words_deleted.connect(ToolCall.forget_words)
         post_migrate.connect(Tool.note_registered, sender=self)
 

@@ -2,12 +2,10 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, ParamSpec, TypeVar
-
-from channels.db import database_sync_to_async
+from typing import Any, Final
 
 from realtime_api.client_events import RefusedClientEvent
 from realtime_api.errors import CodedError
@@ -17,6 +15,7 @@ from relay.handoffs import hand_over, handed_over
 from relay.models import Call, Handoff
 from relay.watch import Watch
 from tools import running, services
+from tools.database import in_database
 from tools.exceptions import ToolOutcomeUnknown
 from tools.models import LONGEST_S, ToolCall
 from tools.registry import find_tool
@@ -28,8 +27,6 @@ DECIDED_EVERY_S: Final = 0.4
 GRACE_S: Final = 30.0  # for the database
 BY_PERSON: Final = frozenset({"input_audio_buffer.speech_stopped", "input_audio_buffer.committed"})
 
-P = ParamSpec("P")
-R = TypeVar("R")
 _beyond: set[asyncio.Task[Any]] = set()  # Any: of whatever they return
 
 
@@ -78,7 +75,7 @@ class LiveTools(Act):
 
     def _undo(self, item: Event) -> Reaction:
         """Take a forged answer out of the model's memory, and put it on record."""
-        record = partial(_in_database, services.note_forged, self._watch.call.pk, item["call_id"])
+        record = partial(in_database, services.note_forged, self._watch.call.pk, item["call_id"])
         return Reaction([{"type": "conversation.item.delete", "item_id": item["id"]}], works=[Work(record, GRACE_S)])
 
     def _is_ours(self, item: Event) -> bool:
@@ -104,7 +101,7 @@ class LiveTools(Act):
 
     async def _do(self, wanted: Wanted) -> Reaction | None:
         try:
-            run = await _in_database(services.begin, wanted)
+            run = await in_database(services.begin, wanted)
             if run is None:
                 return None
             outcome = run.refusal or await self._outcome_of(run)
@@ -118,7 +115,7 @@ class LiveTools(Act):
     async def _handed_over(self, slug: str) -> Reaction:
         """Give the call to another agent, as a tool wants; where that cannot be, which is on record, it stays."""
         try:
-            version = await _in_database(hand_over, self._watch.call.pk, slug, by=Handoff.By.CODE)
+            version = await in_database(hand_over, self._watch.call.pk, slug, by=Handoff.By.CODE)
         except CodedError:
             return Reaction()
         return handed_over(version)
@@ -127,17 +124,17 @@ class LiveTools(Act):
         assert run.tool is not None
         assert run.context is not None
         while run.row.state == ToolCall.State.WAITING:
-            if refused := await _in_database(services.verdict, run.row):
-                await _in_database(services.end, run.row, refused)
+            if refused := await in_database(services.verdict, run.row):
+                await in_database(services.end, run.row, refused)
                 return refused
             if run.row.state == ToolCall.State.WAITING:
                 await asyncio.sleep(DECIDED_EVERY_S)
         outcome = await running.run(run.tool, run.context, dict(run.arguments or {}), run.timeout_s)
-        is_first = await _in_database(services.end, run.row, outcome)
+        is_first = await in_database(services.end, run.row, outcome)
         return outcome if is_first else failure(ToolOutcomeUnknown())
 
     async def _resume(self, before: datetime) -> Reaction:
-        rows = await _in_database(services.take_over, self._watch.call.pk, before)
+        rows = await in_database(services.take_over, self._watch.call.pk, before)
         told = Reaction()
         for row, outcome in rows:
             self._ours.add(row.tool_call_id)
@@ -151,12 +148,6 @@ class LiveTools(Act):
         item = {"id": item_id, "type": "function_call_output", "call_id": tool_call_id, "output": outcome.output}
         output = {"type": "conversation.item.create", "item": item}
         return Reaction([output], answer=not self._at_work, without_tools=is_last)
-
-
-async def _in_database(work: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
-    """Do something with the database in a thread that nobody else waits for."""
-    result: R = await database_sync_to_async(work, thread_sensitive=False)(*arguments, **options)
-    return result
 
 
 async def _to_its_end(work: Coroutine[Any, Any, Reaction | None]) -> Reaction | None:  # Any: the event loop's own

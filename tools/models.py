@@ -62,6 +62,9 @@ class ToolCall(models.Model):
     agent_version = models.ForeignKey("agents.AgentVersion", null=True, on_delete=models.SET_NULL, related_name="+")
     tool_call_id = models.CharField(max_length=128)
     name = models.CharField(max_length=64)
+    mcp_server = models.CharField(
+        "MCP server", max_length=64, blank=True, help_text="The label of the server that runs it; empty: run here."
+    )
     arguments = models.TextField(blank=True)
     result = models.TextField(blank=True)
     result_chars = models.PositiveIntegerField(default=0)

@@ -26,6 +26,7 @@ from tools.running import Outcome, failure
 from voiceagent.log_lines import storable
 
 APPROVAL_S: Final = 60
+APPROVAL_LIFE: Final = timedelta(seconds=APPROVAL_S)
 LOST_AFTER_S: Final = LONGEST_S + APPROVAL_S + 30
 MAX_A_CALL: Final = 200
 RESULT_CHARS: Final = 2_000  # of a result that are kept
@@ -62,7 +63,7 @@ def begin(wanted: Wanted) -> Run | None:
     now = timezone.now()
     row = ToolCall(
         call=call, agent_version=current_version(call), tool_call_id=storable(wanted.tool_call_id)[:128],
-        name=storable(wanted.name)[:64], arguments=_kept(call, wanted.raw_arguments[:ARGUMENTS_CHARS]),
+        name=storable(wanted.name)[:64], arguments=kept_arguments(call, wanted.raw_arguments),
         state=ToolCall.State.RUNNING, requested_at=now, started_at=now,
     )  # fmt: skip
     try:
@@ -71,12 +72,17 @@ def begin(wanted: Wanted) -> Run | None:
         run = Run(row, refusal=failure(exc))
         _refuse(row, exc, now)
     action = Action.TOOL_REFUSED if run.refusal else Action.TOOL_REQUESTED
-    told, digest = len(wanted.raw_arguments), _digest(wanted.raw_arguments)
+    return run if record_request(row, wanted.raw_arguments, action) else None
+
+
+def record_request(row: ToolCall, raw_arguments: str, action: Action = Action.TOOL_REQUESTED) -> bool:
+    """Insert the row of a call that a model wants, with its event. False: it is on record already."""
     with durable_record():
         if not _insert(row):
-            return None
-        _record(action, row, arguments_chars=told, arguments_sha256=digest)
-    return run
+            return False
+        told, digest = len(raw_arguments), _digest(raw_arguments)
+        record(action, row, arguments_chars=told, arguments_sha256=digest)
+    return True
 
 
 def _insert(row: ToolCall) -> bool:
@@ -107,7 +113,7 @@ def _checked(row: ToolCall, wanted: Wanted) -> Run:
     row.approval = settings.approval
     if settings.approval != Approval.NONE:
         row.state, row.started_at = ToolCall.State.WAITING, None
-        row.decide_until = row.requested_at + timedelta(seconds=APPROVAL_S)
+        row.decide_until = row.requested_at + APPROVAL_LIFE
     return Run(row, tool, CallContext(call.user, call, _agent_of(row)), arguments, settings.timeout_s)
 
 
@@ -116,7 +122,7 @@ def take_over(call_pk: int, before: datetime) -> list[tuple[ToolCall, Outcome]]:
 
     Returns those whose model has to be told, and what.
     """
-    left = ToolCall.objects.open().filter(call=call_pk, requested_at__lt=before).select_related("call")
+    left = ToolCall.objects.open().filter(call=call_pk, mcp_server="", requested_at__lt=before).select_related("call")
     known = [(row, left_outcome(row)) for row in left]
     return [(row, outcome) for row, outcome in known if end(row, outcome)]
 
@@ -179,7 +185,7 @@ def end(row: ToolCall, outcome: Outcome) -> bool:
         if written:
             row.state, row.error_code = state, code
             told, digest = len(outcome.output), _digest(outcome.output)
-            _record(ACTIONS[state], row, duration_ms=duration_ms, result_chars=told, result_sha256=digest)
+            record(ACTIONS[state], row, duration_ms=duration_ms, result_chars=told, result_sha256=digest)
     return bool(written)
 
 
@@ -208,6 +214,11 @@ def _agent_of(row: ToolCall) -> str:
     return row.agent_version.agent.slug if row.agent_version else row.call.agent
 
 
+def kept_arguments(call: Call, raw: str) -> str:
+    """Return arguments as far as they may be kept."""
+    return _kept(call, raw[:ARGUMENTS_CHARS])
+
+
 def _kept(call: Call, text: str) -> str:
     """Return a text as far as the policy of the call lets its words be kept."""
     if call.transcripts == Transcripts.OFF:
@@ -219,7 +230,8 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
-def _record(action: Action, row: ToolCall, **facts: Fact) -> None:
+def record(action: Action, row: ToolCall, **facts: Fact) -> None:
+    """Record a step of a tool's call, within the transaction of its row."""
     call = row.call
     record_event(
         action, request_id=call.request_id, actor=f"user:{call.user_id}", target=f"toolcall:{row.pk}",
