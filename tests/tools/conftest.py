@@ -1,6 +1,7 @@
 """Tools for tests, and an agent that has them."""
 
-import time
+import threading
+from collections.abc import Iterator
 from datetime import date
 from typing import Literal
 
@@ -15,6 +16,7 @@ from tools.registry import Approval, CallContext, HandOver, voice_tool
 NAMES = ("find_book", "who_am_i", "hangs", "breaks", "is_huge", "says_no", "asks_first", "asks_staff",
          "to_billing")  # fmt: skip
 ran: list[str] = []
+over = threading.Event()  # the test, so that its threads end with it
 
 
 def find_book(title: str, before: date | None = None, kind: Literal["paper", "film"] = "paper") -> dict[str, object]:
@@ -34,8 +36,8 @@ async def who_am_i(context: CallContext) -> str:
 
 
 def hangs() -> None:
-    """Never come back."""
-    time.sleep(3)
+    """Never come back while a test goes on."""
+    over.wait()
 
 
 def breaks() -> None:
@@ -70,9 +72,10 @@ def asks_staff() -> str:
 
 
 @pytest.fixture(autouse=True)
-def tools(monkeypatch: pytest.MonkeyPatch) -> None:
+def tools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The tools above, and no others."""
     ran.clear()
+    over.clear()
     monkeypatch.setattr(registry, "_tools", {})
     monkeypatch.setattr(registry, "_twice", [])
     for function in (find_book, who_am_i, breaks, is_huge, says_no, to_billing):
@@ -80,6 +83,8 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> None:
     voice_tool(timeout_s=1)(hangs)
     voice_tool(public_name="Something grave", approval=Approval.PERSON)(asks_first)
     voice_tool(approval=Approval.STAFF)(asks_staff)
+    yield
+    over.set()
 
 
 @pytest.fixture
