@@ -73,7 +73,7 @@ def _claimed(call: Call) -> Claimed:
     if call.user is not None:
         allowance = allowance_of(call.user, call.issuance.api_key if call.issuance else None)
     is_own = allowance is not None and allowance.own_session
-    check_tools = allowance.check_tools if allowance is not None and is_own else None
+    check_tools = allowance.check_live_tools if allowance is not None and is_own else None
     granted = None if is_own else _granted(call)
     return Claimed(call, read_past(call), granted, agent_tools(call), current_version(call), check_tools)
 

@@ -261,7 +261,9 @@ class Watch:
             return None
         self._restored_at, self._drift = now, tuple(changed)
         if self.granted is None:
-            return session_event({"tools": [tool for tool in self._live_tools() if not self._is_refused([tool])]})
+            # All servers go: their addresses may not be told whole, and so cannot be given back.
+            left = [tool for tool in self._live_tools() if not (isinstance(tool, dict) and tool.get("type") == "mcp")]
+            return session_event({"tools": left})
         return session_event(restoring(self.granted))
 
     def verdict(self, now: datetime) -> Call.EndReason | None:
@@ -290,18 +292,18 @@ class Watch:
     def _changed_fields(self) -> list[str]:
         live = self.conversation.session
         if self.granted is None:
-            return ["tools"] if self._is_refused(self._live_tools()) else []
+            return ["tools"] if self._has_refused_tools() else []
         return drift_of(self.granted, live) if live is not None else []
 
     def _live_tools(self) -> list[Any]:  # Any: as they came
         tools = (self.conversation.session or {}).get("tools")
         return tools if isinstance(tools, list) else []
 
-    def _is_refused(self, tools: list[Any]) -> bool:  # Any: as they came
+    def _has_refused_tools(self) -> bool:
         if self.check_tools is None:
             return False
         try:
-            self.check_tools(tools)
+            self.check_tools(self._live_tools())
         except CodedError:
             return True
         return False

@@ -15,6 +15,8 @@ T = TypeVar("T")
 # Fields of a session that anybody may name within their policy; all others need `own_session`.
 PLAIN_SESSION_FIELDS: Final = frozenset({"type", "model", "audio"})
 
+LEFT_OUT: Final = "<redacted>"  # where the upstream does not repeat the rest of an address
+
 # Limits that need our relay to hold.
 CALL_LIMITS: Final = (
     "seconds_a_day", "seconds_a_month", "microdollars_a_day", "microdollars_a_month", "microdollars_a_call",
@@ -104,16 +106,32 @@ class Allowance:
                 continue
             if tool.get("server_url") not in self.mcp_servers:
                 raise PolicyDenied("Your policy does not allow this MCP server.", context={"rule": "mcp_servers"})
-            if tool.keys() & {"authorization", "headers"}:
+            # Values count, not names: a live session's are filled in by the upstream with its defaults.
+            if tool.get("connector_id"):
+                raise PolicyDenied(
+                    "Your policy does not allow connectors: name a server.", context={"rule": "mcp_servers"}
+                )
+            if tool.get("authorization") or tool.get("headers"):
                 raise PolicyDenied(
                     "Sessions are kept on record: what an MCP server is authorized with must not stand in them.",
                     context={"rule": "mcp_servers"},
                 )
-            if tool.get("require_approval", "always") != "always":
+            if (tool.get("require_approval") or "always") != "always":
                 raise PolicyDenied(
                     "Each call of an MCP server has to be approved: leave require_approval out.",
                     context={"rule": "mcp_servers"},
                 )
+
+    def check_live_tools(self, tools: object) -> None:
+        """Do as `check_tools` for tools as the upstream tells them: of an address it may say no more than the host."""
+        self.check_tools([self._with_listed_url(tool) for tool in tools] if isinstance(tools, list) else tools)
+
+    def _with_listed_url(self, tool: object) -> object:
+        url = tool.get("server_url") if isinstance(tool, dict) else None
+        if not (isinstance(tool, dict) and isinstance(url, str) and url.endswith(f"/{LEFT_OUT}")):
+            return tool
+        listed = (each for each in self.mcp_servers if each.startswith(url.removesuffix(LEFT_OUT)))
+        return tool | {"server_url": next(listed, url)}
 
     def allows_agent(self, slug: str) -> bool:
         return self.agents is None or slug in self.agents
@@ -134,7 +152,8 @@ def allowance_of(user: User, api_key: ApiKey | None, mark: int | None = None) ->
                 return tuple(value) if isinstance(value, list) else value  # type: ignore[return-value]
         return default
 
-    limits_calls = any(first(field, None) is not None for field in CALL_LIMITS)
+    mcp_approval = first("mcp_approval", McpApproval.CLIENT)
+    limits_calls = any(first(field, None) is not None for field in CALL_LIMITS) or mcp_approval != McpApproval.CLIENT
     return Allowance(
         kinds=first("allowed_kinds", _default_kinds(limits_calls=limits_calls)),
         agents=first("allowed_agents", None),
@@ -142,7 +161,7 @@ def allowance_of(user: User, api_key: ApiKey | None, mark: int | None = None) ->
         voices=first("allowed_voices", None),
         own_session=first("own_session", False),
         mcp_servers=first("allowed_mcp_servers", ()),
-        mcp_approval=first("mcp_approval", McpApproval.CLIENT),
+        mcp_approval=mcp_approval,
         max_ttl_s=first("max_ttl_s", settings.CLIENT_SECRET_MAX_TTL_S),
         issue_rate=first("issue_rate", settings.ISSUE_RATE, [policy for policy in policies if not policy.api_key_id]),
         key_issue_rate=first("issue_rate", "", [policy for policy in policies if policy.api_key_id]),

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +14,7 @@ from django.test import Client
 from agents.models import Agent
 from tests.tokens.conftest import MakeKey
 from tokens import quotas
+from tokens.exceptions import PolicyDenied
 from tokens.models import Issuance, Policy, QuotaCounter
 from tokens.policy import allowance_of
 
@@ -162,10 +164,12 @@ MCP = {"type": "mcp", "server_label": "shop", "server_url": "https://mcp.example
     [
         (MCP, 200),
         (MCP | {"require_approval": "always", "allowed_tools": ["find"]}, 200),
+        (MCP | {"require_approval": None, "headers": None, "authorization": None, "connector_id": None}, 200),
         (MCP | {"require_approval": "never"}, 403),
         (MCP | {"require_approval": {"never": {"tool_names": ["find"]}}}, 403),
         (MCP | {"server_url": "https://evil.example"}, 403),
         (MCP | {"server_url": None, "connector_id": "connector_dropbox"}, 403),
+        (MCP | {"connector_id": "connector_dropbox"}, 403),
         (MCP | {"authorization": "secret"}, 403),
         (MCP | {"headers": {"Authorization": "secret"}}, 403),
     ],
@@ -178,6 +182,34 @@ def test_an_mcp_server_is_named_only_as_the_policy_lists_it(
 
     assert answered == status
     assert "secret" not in str(answer.get("error"))
+
+
+@pytest.mark.parametrize(("url", "is_refused"), [
+    ("https://mcp.example.com/sse", False), ("https://mcp.example.com/<redacted>", False),
+    ("https://evil.example/<redacted>", True), ("<redacted>", True), ("https://mcp.example.com/other", True),
+])  # fmt: skip
+def test_an_address_of_which_the_upstream_tells_the_host_is_known_by_that(
+    alice: User, url: str, is_refused: bool
+) -> None:
+    Policy.objects.create(user=alice, own_session=True, allowed_mcp_servers=["https://mcp.example.com/sse"])
+    allowance = allowance_of(alice, None)
+
+    with pytest.raises(PolicyDenied) if is_refused else nullcontext():
+        allowance.check_live_tools([MCP | {"server_url": url}])
+
+
+def test_what_a_caller_names_has_to_be_the_whole_address(alices_client: Client, alice: User) -> None:
+    Policy.objects.create(user=alice, own_session=True, allowed_mcp_servers=["https://mcp.example.com/sse"])
+    tool = MCP | {"server_url": "https://mcp.example.com/<redacted>"}
+
+    assert post(alices_client, {"session": {"type": "realtime", "tools": [tool]}}, UPSTREAM_URL)[0] == 403
+
+
+def test_where_somebody_else_approves_secrets_are_for_our_relay(alices_client: Client, alice: User) -> None:
+    assert "direct" in allowance_of(alice, None).kinds
+    Policy.objects.create(user=alice, own_session=True, mcp_approval="staff")
+
+    assert allowance_of(alice, None).kinds == ("relayed",)
 
 
 def test_without_a_list_no_mcp_server_is_named(alices_client: Client, alice: User) -> None:
