@@ -10,7 +10,7 @@ from audit.records import Fact
 from audit.services import durable_record, record_event
 from relay.conversation import in_order
 from relay.exceptions import CallNotOver
-from relay.models import Call, TranscriptItem
+from relay.models import Call, CallCommand, TranscriptItem
 from relay.recorder import line_of
 from tokens.exceptions import PolicyDenied
 from tokens.policy import allowance_of
@@ -42,6 +42,7 @@ def delete_transcript(call: Call, *, user: User, request_id: str, actor: str, pe
         if not over.exists():
             raise CallNotOver()
         deleted, _ = TranscriptItem.objects.filter(call=call).delete()
+        CallCommand.objects.filter(call=call, kind=CallCommand.Kind.SAY).update(text="")  # a line that was said
         words_deleted.send(Call, call=call)
         if deleted:
             record_event(

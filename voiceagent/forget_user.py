@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from axes.models import AccessAttempt
@@ -9,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from audit.retention import erase_personal_data, personal_data_of
-from relay.models import Call, TranscriptItem
+from relay.models import Call, CallCommand, TranscriptItem
 from tokens.models import ApiKey, Issuance
 from tools.models import ToolCall
 from usage.models import UsageDay, UsageRecord
@@ -47,8 +48,11 @@ def forget_user(user: User, *, actor: str, request_id: str, reason: str) -> Trac
     traces, name = traces_of(user), f"erased-{user.pk}"
     with transaction.atomic():
         erase_personal_data(_subjects(user), user.username, actor=actor, reason=reason)  # (2)
-        Issuance.objects.filter(user=user).update(username=name, ip=None, user_agent="")
-        Call.objects.filter(user=user).update(username=name, end_detail="")
+        # Instructions of their own, lines to be said, names of keys: anybody may have written who they are into these.
+        Issuance.objects.filter(user=user).update(username=name, ip=None, user_agent="", session=None)
+        Call.objects.filter(user=user).update(username=name, end_detail="", session_changes={})
+        CallCommand.objects.filter(call__user=user).update(text="", session={})
+        ApiKey.objects.filter(user=user).update(name=name, allowed_networks=[])
         TranscriptItem.objects.filter(call__user=user).delete()
         ToolCall.objects.filter(call__user=user).update(arguments="", result="")
         ToolCall.objects.filter(approver=user.username).update(approver=name)
@@ -57,6 +61,7 @@ def forget_user(user: User, *, actor: str, request_id: str, reason: str) -> Trac
         AccessAttempt.objects.filter(username=user.username).delete()
         Authenticator.objects.filter(user=user).delete()
         SocialAccount.objects.filter(user=user).delete()
+        EmailAddress.objects.filter(user=user).delete()
         _empty(user, name)  # (3)
     return traces
 

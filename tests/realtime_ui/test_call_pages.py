@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from audit.models import AuditEvent
 from realtime_ui.call_words import END_WORDS, METER_WORDS, STATE_WORDS
-from relay.models import Call, Handoff, TranscriptItem
+from relay.models import Call, CallCommand, Handoff, TranscriptItem
 from tokens.models import Policy
 from tools.models import ToolCall
 from usage.models import Meter, UsageRecord
@@ -233,6 +233,7 @@ def test_item_78_words_are_deleted_after_a_question_and_that_is_on_record(alices
     ToolCall.objects.create(
         call=call, tool_call_id="t", name="note", arguments="A secret.", result="Noted.", state="done", requested_at=NOW
     )
+    CallCommand.objects.create(call=call, kind="say", text="A secret.", requested_at=NOW)
     asked = text_of(alices_client, f"/calls/{call.pk}/words/delete/")
     assert "Delete what was said?" in asked
     assert call.transcript.count() == 2
@@ -241,6 +242,7 @@ def test_item_78_words_are_deleted_after_a_question_and_that_is_on_record(alices
     page = text_of(alices_client, f"/calls/{call.pk}/")
     assert call.transcript.count() == 0
     assert ToolCall.objects.values_list("arguments", "result").get() == ("", "")
+    assert CallCommand.objects.get().text == ""
     assert "A secret." not in page
     assert "You deleted what was said" in page
     event = AuditEvent.objects.get(action="transcript.deleted")

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -12,9 +13,10 @@ from pytest_django import Settings
 
 from audit.models import AuditEvent, AuditPersonal
 from audit.verification import verify_record
-from relay.models import Call, TranscriptItem
+from relay.models import Call, CallCommand, TranscriptItem
 from tests.voiceagent.test_end_everything import live_call
 from tests.voiceagent.test_integrity_page import seal
+from tokens.key_services import create_api_key
 from tokens.models import Issuance
 from usage.ledger import Entry, write_entries
 
@@ -32,6 +34,12 @@ def asked(alice: User, charlie: User, settings: Settings, tmp_path: Path) -> Non
     call = live_call(alice, "rtc_1", state="ended", ended_at=alice.date_joined)
     moment = alice.date_joined
     TranscriptItem.objects.create(call=call, item_id="item_1", role="user", text="I am alice.", started_at=moment)
+    own = {"type": "realtime", "instructions": "You talk to alice."}
+    Call.objects.update(session_changes=own)
+    Issuance.objects.filter(user=alice).update(session=own)
+    CallCommand.objects.create(call=call, kind="say", text="Hello, alice.", session=own, requested_at=moment)
+    create_api_key(alice, name="alice's laptop", scopes=["mint"], days=9, allowed_networks=[], request_id="", actor="t")
+    EmailAddress.objects.create(user=alice, email="alice@example.org")
     write_entries(
         [Entry(call_number=call.pk, kind="response", source_id="resp_1", at=moment, counts={}, username="alice")]
     )
