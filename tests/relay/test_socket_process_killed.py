@@ -1,19 +1,16 @@
 """A process that is killed with a socket open: the worker ends its call, and what was counted counts once."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 
 import aiohttp
-import pytest
 
-from tests.e2e.site import Site, run_in_shell, start_processes, wait_for
+from tests.e2e.site import Site, run_in_shell, wait_for
 from tests.migrated import on_sqlite_alone
-from tests.relay.socket_client import Relay
-from tests.relay.socket_upstream import SocketUpstream, running_upstream
-from tests.relay.test_socket_clients import MAKE_CALLER
+from tests.relay.socket_upstream import SocketUpstream
+from tests.relay.test_socket_process import opened, site, upstream
 
+__all__ = ["site", "upstream"]
 pytestmark = on_sqlite_alone
 # What the worker does in its rounds, some seconds after the process was seen for the last time.
 WORK_AFTER = """
@@ -33,29 +30,13 @@ FROM relay_call
 """
 
 
-@pytest.fixture
-async def upstream() -> AsyncIterator[SocketUpstream]:
-    async with running_upstream() as fake:
-        yield fake
-
-
-@pytest.fixture
-async def site(tmp_path: Path, upstream: SocketUpstream) -> AsyncIterator[Site]:
-    start = partial(start_processes, tmp_path, ("web",), OPENAI_API_KEY="sk-end-to-end", OPENAI_BASE_URL=upstream.url)
-    started = await asyncio.to_thread(start)
-    yield started
-    await asyncio.to_thread(started.stop)
-
-
 def worked_after(site: Site, seconds: int) -> str:
     return run_in_shell(site, WORK_AFTER.format(seconds=seconds)).splitlines()[-1]
 
 
 async def test_the_worker_ends_the_call_of_a_web_process_that_was_killed(site: Site, upstream: SocketUpstream) -> None:
-    key = (await asyncio.to_thread(run_in_shell, site, MAKE_CALLER)).splitlines()[-1]
     async with aiohttp.ClientSession() as http:
-        socket = await Relay(site.url.removeprefix("http://"), http).open(key)
-        await socket.read("session.created")
+        socket = await opened(site, http)
         await socket.say(type="response.create")
         await socket.read("response.done")
         counted = partial(site.rows, "SELECT 1 FROM relay_call WHERE responses = 1")
