@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.templatetags.static import static
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
 from agents.models import AgentVersion
@@ -17,7 +18,7 @@ from realtime_ui.words import PAGE_WORDS
 from relay.constants import SOCKET_PATH
 from tokens.open_agents import open_agents
 from tokens.policy import Allowance, allowance_of
-from voiceagent import sdk_bundle
+from voiceagent import page_bundle, sdk_bundle
 
 MAX_NUMBER_CHARS: Final = 10
 
@@ -25,6 +26,7 @@ MAX_NUMBER_CHARS: Final = 10
 @login_required
 @require_safe
 @never_cache
+@gzip_page
 def voice(request: HttpRequest) -> HttpResponse:
     """Show the page people talk on."""
     draft = find_draft(request)
@@ -51,6 +53,7 @@ def voice(request: HttpRequest) -> HttpResponse:
         "upstream_is_local": settings.UPSTREAM_IS_LOCAL,
         "page_config": page_config() | {"version": draft.number if draft else 0, "longestCallS": allowance.call_max_s},
         "page_words": page_words(),
+        **page_files(),
     }
     return render(request, "realtime_ui/voice.html", context)
 
@@ -79,6 +82,17 @@ def page_words() -> dict[str, str]:
     words = {name: str(word) for name, word in PAGE_WORDS.items()}
     unreachable = words["error_unreachable_line"].format(hint=settings.UPSTREAM_UNAVAILABLE_HINT)
     return words | {"error_unreachable_line": unreachable}
+
+
+def page_files() -> dict[str, object]:
+    """Return the page's script, its style sheets and the folder of its modules: joined, or one by one.
+
+    One by one too while debugging, where a source that was just changed shall be seen.
+    """
+    if settings.DEBUG or not page_bundle.is_used():
+        return {"page_script": page_bundle.SCRIPT, "page_styles": page_bundle.STYLES, "modules_folder": ""}
+    folder = page_bundle.PATH
+    return {"page_script": f"{folder}page.js", "page_styles": [f"{folder}page.css"], "modules_folder": folder}
 
 
 def page_config() -> dict[str, str | int]:

@@ -1,6 +1,7 @@
-"""Build the browser's audio library with npm, outside the work tree, so that no developer's `node_modules` is touched.
+"""Build with npm what the browser gets, outside the work tree, so that no developer's `node_modules` is touched.
 
-Knows no Django. Steps: find Node (or install one beside Python), install the locked packages, bundle.
+Knows no Django. Steps: find Node (or install one beside Python), install the locked packages, bundle the audio library,
+join the voice page's modules.
 """
 
 import importlib.util
@@ -12,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from voiceagent import page_bundle
 from voiceagent.sdk_bundle import ROOT
 
 MIN_NODE = (20, 19)
@@ -36,16 +38,30 @@ def find_node() -> Node:
     return _node_on_path() or _node_of_wheel() or _install_node()
 
 
-def build(node: Node, folder: Path) -> tuple[Path, Path]:
-    """Bundle in an empty `folder`; return the bundle and the licences."""
+def install(node: Node, folder: Path) -> None:
+    """Install the locked packages in an empty `folder`, and put beside them what bundles."""
     for name in INPUTS:
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
     npm_ci = [*node.npm, "ci", "--omit=dev", "--ignore-scripts"]
     _run(npm_ci, folder, "npm ci failed: is the package registry reachable?")
+
+
+def build_sdk(node: Node, folder: Path) -> tuple[Path, Path]:
+    """Bundle the audio library where the packages are installed; return the bundle and the licences."""
     bundle, licences = folder / "bundle.js", folder / "licences.txt"
     _run([node.program, "assets/build_sdk.mjs", str(bundle), str(licences)], folder, "Bundling failed.")
     return bundle, licences
+
+
+def build_page(node: Node, folder: Path) -> Path:
+    """Join the voice page's modules where the packages are installed; return the folder with the results."""
+    joined, stamp = folder / "page", page_bundle.hash_of_sources()
+    sources = [page_bundle.SCRIPT, *page_bundle.STYLES]
+    command = [node.program, "assets/build_page.mjs", str(page_bundle.STATIC), str(joined), *sources]
+    _run(command, folder, "Joining the voice page's modules failed.")
+    (joined / page_bundle.STAMP).write_text(f"{stamp}\n")
+    return joined
 
 
 def _node_on_path() -> Node | None:

@@ -19,15 +19,14 @@ def import_map(context: RequestContext, folder: str = "") -> SafeString:
 
     folder: such as `voiceagent/js/`, for a page whose modules are all in there.
     """
-    paths = [path for path in module_paths() if path.startswith(folder)]
-    imports = {settings.STATIC_URL + path: static(path) for path in paths}
+    imports = {settings.STATIC_URL + path: static(path) for path in module_paths(folder)}
     text = json.dumps({"imports": imports}, indent=1).replace("<", "\\u003c")
     request = context["request"]
     return format_html('<script type="importmap" nonce="{}">{}</script>', request.csp_nonce, mark_safe(text))  # noqa: S308  (our own file names; `<` is escaped above)
 
 
-def module_paths() -> list[str]:
-    """Return the static paths of our own modules, such as `realtime_ui/js/voice.js`."""
+def module_paths(folder: str = "") -> list[str]:
+    """Return the static paths of our own modules, such as `realtime_ui/js/voice.js`: of a folder, or all sources."""
     root = Path(settings.BASE_DIR) / "static"
-    modules = sorted(root.glob("*/js/**/*.js"))
+    modules = sorted(root.glob(f"{folder}**/*.js" if folder else "*/js/**/*.js"))
     return [module.relative_to(root).as_posix() for module in modules]

@@ -9,8 +9,9 @@ from django.test import Client
 from pytest_django import Settings
 
 from agents.models import Agent
+from realtime_ui.views import page_files
 from tokens.models import Policy
-from voiceagent import sdk_bundle
+from voiceagent import page_bundle, sdk_bundle
 
 
 def config_of(html: str) -> dict[str, object]:
@@ -31,6 +32,29 @@ def test_the_voice_page_tells_its_modules_where_to_ask(alices_client: Client, mo
     assert config["callsUrl"] == "/v1/realtime/calls"
     assert config["callEventsUrl"] == "/api/calls/{callId}/events"
     assert str(config["sdkUrl"]).endswith("openai-realtime-transports.js")
+
+
+@pytest.mark.parametrize(
+    ("debug", "fresh", "script"),
+    [
+        (False, True, "vendor/voice_page/page.js"),
+        (False, False, "realtime_ui/js/page.js"),
+        (True, True, "realtime_ui/js/page.js"),
+    ],
+)
+def test_the_page_is_joined_only_from_these_sources_and_not_while_debugging(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, debug: bool, fresh: bool, script: str
+) -> None:
+    monkeypatch.setattr(page_bundle, "is_used", lambda: fresh)
+    settings.DEBUG = debug
+
+    assert page_files()["page_script"] == script
+
+
+def test_the_voice_page_goes_compressed(alices_client: Client) -> None:
+    response = alices_client.get("/", headers={"accept-encoding": "gzip, br"})
+
+    assert response["Content-Encoding"] == "gzip"
 
 
 def test_only_agents_that_one_may_talk_to_are_offered(alices_client: Client) -> None:

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from agents.models import Agent, AgentVersion
-from voiceagent import first_env, sdk_build, sdk_bundle
+from voiceagent import first_env, page_bundle, sdk_build, sdk_bundle
 from voiceagent.environment import env_file_names
 
 
@@ -63,20 +63,33 @@ def test_no_demo_account_is_made_on_a_server(settings: Settings, demo: bool, pas
 
 
 class Bundle:
-    """Where the library and its recorded hash lie in these tests, and how often it was built."""
+    """Where the library, its recorded hash and the joined page lie in these tests, and how often each was built."""
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "static" / "bundle.js"
         self.hash_file = folder / "bundle.sha256"
-        self.built = 0
+        self.page = folder / "static" / "page"
+        self.installed = self.built = self.pages = 0
         self.text = "the library"
+        self.sources = "first"
 
-    def build(self, node: object, folder: Path) -> tuple[Path, Path]:
+    def install(self, node: object, folder: Path) -> None:
+        self.installed += 1
+
+    def build_sdk(self, node: object, folder: Path) -> tuple[Path, Path]:
         self.built += 1
         bundle, licences = folder / "bundle.js", folder / "licences.txt"
         bundle.write_text(self.text)
         licences.write_text("licences")
         return bundle, licences
+
+    def build_page(self, node: object, folder: Path) -> Path:
+        self.pages += 1
+        joined = folder / "page"
+        joined.mkdir()
+        (joined / f"{self.sources}.js").write_text(self.sources)
+        (joined / page_bundle.STAMP).write_text(f"{self.sources}\n")
+        return joined
 
 
 @pytest.fixture
@@ -87,7 +100,10 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     monkeypatch.setattr(sdk_bundle, "LICENCES_FILE", bundle.file.with_suffix(".txt"))
     monkeypatch.setattr(sdk_bundle, "HASH_FILE", bundle.hash_file)
     monkeypatch.setattr(sdk_build, "find_node", lambda: None)
-    monkeypatch.setattr(sdk_build, "build", bundle.build)
+    monkeypatch.setattr(page_bundle, "FOLDER", bundle.page)
+    monkeypatch.setattr(page_bundle, "hash_of_sources", lambda: bundle.sources)
+    for step in ("install", "build_sdk", "build_page"):
+        monkeypatch.setattr(sdk_build, step, getattr(bundle, step))
     call_command("assets", record=True)
     return bundle
 
@@ -95,8 +111,19 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
 def test_the_library_is_built_once(bundle: Bundle) -> None:
     call_command("assets")
 
-    assert bundle.built == 1
+    assert (bundle.installed, bundle.built, bundle.pages) == (1, 1, 1)
     assert sdk_bundle.is_built()
+    assert page_bundle.is_fresh()
+
+
+def test_a_source_that_changed_joins_the_page_anew_and_nothing_else(bundle: Bundle) -> None:
+    bundle.sources = "second"
+    assert not page_bundle.is_fresh()
+    call_command("assets")
+
+    assert (bundle.built, bundle.pages) == (1, 2)
+    assert sorted(file.name for file in bundle.page.iterdir()) == ["second.js", page_bundle.STAMP]
+    assert page_bundle.is_fresh()
 
 
 def test_a_library_that_was_changed_is_built_anew(bundle: Bundle) -> None:
@@ -116,15 +143,56 @@ def test_a_build_that_comes_out_otherwise_stops_the_set_up(bundle: Bundle) -> No
     assert not bundle.file.exists()
 
 
-def test_a_step_that_fails_is_one_line(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(node: object, folder: Path) -> tuple[Path, Path]:
-        raise sdk_build.BuildError("npm ci failed: is the package registry reachable?")
+def unreachable(node: object, folder: Path) -> None:
+    raise sdk_build.BuildError("npm ci failed: is the package registry reachable?")
 
-    monkeypatch.setattr(sdk_build, "build", unreachable)
+
+def test_a_step_that_fails_is_one_line(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sdk_build, "install", unreachable)
     bundle.file.unlink()
 
     with pytest.raises(CommandError, match="is the package registry reachable"):
         call_command("assets")
+
+
+def test_without_a_network_the_page_gets_its_modules_one_by_one(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sdk_build, "install", unreachable)
+    bundle.sources = "second"
+    call_command("assets")
+
+    assert "one by one" in capsys.readouterr().err
+    assert not page_bundle.is_fresh()
+
+
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small tree with a module, a style sheet and what joins them."""
+    for name in ("app/js/page.js", "app/css/page.css", "vendor/library.js"):
+        file = tmp_path / "static" / name
+        file.parent.mkdir(parents=True)
+        file.write_text(name)
+    (tmp_path / "package-lock.json").write_text("{}")
+    monkeypatch.setattr(page_bundle, "ROOT", tmp_path)
+    monkeypatch.setattr(page_bundle, "STATIC", tmp_path / "static")
+    monkeypatch.setattr(page_bundle, "BUILD_INPUTS", ("package-lock.json",))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["static/app/js/page.js", "static/app/css/page.css", "package-lock.json"])
+def test_each_source_counts(sources: Path, name: str) -> None:
+    before = page_bundle.hash_of_sources()
+    (sources / name).write_text("another text")
+
+    assert page_bundle.hash_of_sources() != before
+
+
+def test_what_is_built_is_no_source(sources: Path) -> None:
+    before = page_bundle.hash_of_sources()
+    (sources / "static/vendor/library.js").write_text("another text")
+
+    assert page_bundle.hash_of_sources() == before
 
 
 @pytest.mark.parametrize(("answer", "version"), [("v20.19.1", (20, 19)), ("v8.0.0", (8, 0)), ("nonsense", (0, 0))])
