@@ -12,6 +12,11 @@ import { saveFile } from './save_file.js';
 
 const REDRAW_MS = 300;
 
+/** @param {HTMLDetailsElement} root @param {import('./preferences.js').Preferences} preferences @param {Words} words */
+export function openLog(root, preferences, words) {
+  return new LogDrawer(root, new EventLog(), preferences, words);
+}
+
 export class LogDrawer {
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #timer;

@@ -19,10 +19,8 @@ import { ConversationView } from './conversation_view.js';
 import { showDevices } from './device_pickers.js';
 import { Devices } from './devices.js';
 import { repeatTurns } from './earlier_turns.js';
-import { EventLog } from './event_log.js';
 import { listenForHold } from './hold_button.js';
 import { LimitNotes } from './limit_notes.js';
-import { LogDrawer } from './log_drawer.js';
 import { MediaKeys } from './media_keys.js';
 import { openSilence } from './microphone.js';
 import { showOwnButton, watchPermission } from './microphone_ask.js';
@@ -99,7 +97,8 @@ const orb = new Orb(/** @type {HTMLCanvasElement} */ (byCss('.orb__canvas')), ()
 const help = /** @type {HTMLDialogElement} */ (byCss('#keys-help'));
 const connectionWatch = new ConnectionWatch(document, words, () => call.liveTransport);
 const drawerElement = /** @type {HTMLDetailsElement|null} */ (document.querySelector('.log-drawer'));
-const drawer = drawerElement && new LogDrawer(drawerElement, new EventLog(), preferences, words);
+/** Fetched by the few who see it; events wait for it in their order. */
+const drawer = drawerElement && import('./log_drawer.js').then(({ openLog }) => openLog(drawerElement, preferences, words)).catch(() => null);
 
 call.addEventListener('change', draw);
 call.addEventListener('stop-reply', () => conversation.change((transcript) => transcript.noteStop()));
@@ -269,7 +268,7 @@ function showFacts() {
 
 /** @param {{type: string}} event @param {boolean} sent */
 function keep(event, sent) {
-  drawer?.add(event, sent);
+  void drawer?.then((log) => log?.add(event, sent));
 }
 
 /** @param {import('./microphone.js').SoundSource} source */
