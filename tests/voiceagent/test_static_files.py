@@ -4,6 +4,8 @@ import gzip
 from pathlib import Path
 
 import pytest
+from django.apps import apps
+from django.contrib.staticfiles.finders import get_finders
 from servestatic import compress
 
 from voiceagent.static_files import Compressor
@@ -63,3 +65,11 @@ def test_without_brotli_there_is_gzip(file: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(compress, "brotli", None)
 
     assert Compressor(quiet=True).compress(file) == [f"{file}.gz"]
+
+
+def test_of_the_two_documentation_browsers_one_is_collected() -> None:
+    left_out = apps.get_app_config("staticfiles").ignore_patterns  # type: ignore[attr-defined]  # it is Django's own
+    collected = [path for finder in get_finders() for path, _ in finder.list(left_out)]
+    browsers = {path.split("/")[1] for path in collected if path.startswith("drf_spectacular_sidecar/")}
+
+    assert browsers == {"swagger-ui-dist"}
