@@ -1,6 +1,7 @@
 """Exports: each checkpoint to each place, in order, at least once, whatever the place does meanwhile."""
 
 import json
+import re
 import threading
 from base64 import b64decode
 from collections.abc import Iterator
@@ -188,6 +189,13 @@ def test_the_settings_name_the_places(settings: Settings) -> None:
     settings.AUDIT_WEBHOOK_URL, settings.AUDIT_WITNESS_URL = "https://a.example/x", "https://w.example"
 
     assert [sink.name.partition(":")[0] for sink in configured_sinks()] == ["file", "stdout", "webhook", "witness"]
+
+
+def test_what_lets_one_into_a_place_is_not_its_name() -> None:
+    name = WebhookSink("https://me:passw0rd@hooks.example:8443/T0K3N?key=s3cret").name
+
+    assert re.fullmatch(r"webhook:https://hooks\.example:8443 [0-9a-f]{8}", name)
+    assert name != WebhookSink("https://hooks.example:8443/other").name
 
 
 def test_a_database_older_than_its_export_is_not_sealed(sealer: Sealer, export_file: Path) -> None:
