@@ -91,6 +91,14 @@ OF_KEY: Final[Errors] = (
     SecondFactorRequired,
     *LIMITS,
 )
+OF_CALL_BODY: Final[Errors] = (
+    *OF_KEY,
+    plain.CsrfFailed,
+    plain.NotFound,
+    plain.TooLarge,
+    plain.UnsupportedMediaType,
+    of_calls.UnknownCall,
+)
 OF_JSON: Final[Errors] = (plain.TooLarge, plain.UnsupportedMediaType, of_tokens.InvalidRequest, of_tokens.UnknownField)
 OF_UPSTREAM: Final[Errors] = (
     upstream.UpstreamUnreachable,
@@ -347,13 +355,8 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         parameters=("call_id",),
         answer=Body("CallCommand", {"Taken": {"id": 3, "kind": "mute", "state": "requested"}}),
         errors=(
-            *OF_KEY,
-            plain.CsrfFailed,
-            plain.NotFound,
-            plain.TooLarge,
-            plain.UnsupportedMediaType,
+            *OF_CALL_BODY,
             of_calls.InvalidCommand,
-            of_calls.UnknownCall,
             of_calls.CallNotLive,
             of_calls.CallOutOfReach,
             of_calls.TooManyHandoffs,
@@ -381,15 +384,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
                 "Over": {"state": "ended", "endReason": "user"} | NO_COST_YET | {"costMicrodollars": 6946},
             },
         ),
-        errors=(
-            *OF_KEY,
-            plain.CsrfFailed,
-            plain.NotFound,
-            plain.TooLarge,
-            plain.UnsupportedMediaType,
-            of_calls.InvalidCallEvent,
-            of_calls.UnknownCall,
-        ),
+        errors=(*OF_CALL_BODY, of_calls.InvalidCallEvent),
     ),
     ("GET", "/api/calls/{call_id}/tools"): Operation(
         name="listToolCalls",
@@ -411,16 +406,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         body=Body(DecisionSerializer, {"Yes": {"approve": True}}),
         parameters=("call_id", "id"),
         answer=Body("ToolCall", {"Approved": shapes.TOOL_CALL | {"state": "running", "approved": True}}),
-        errors=(
-            *OF_KEY,
-            plain.CsrfFailed,
-            plain.NotFound,
-            plain.TooLarge,
-            plain.UnsupportedMediaType,
-            of_calls.UnknownCall,
-            of_tools.InvalidToolRequest,
-            of_tools.NothingToApprove,
-        ),
+        errors=(*OF_CALL_BODY, of_tools.InvalidToolRequest, of_tools.NothingToApprove),
     ),
     ("POST", "/api/tools/{name}"): Operation(
         name="runTool",
@@ -435,16 +421,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         ),
         parameters=("name",),
         answer=Body("ToolOutput", {"Done": {"output": '{"booked": true}'}}),
-        errors=(
-            *OF_KEY,
-            plain.CsrfFailed,
-            plain.NotFound,
-            plain.TooLarge,
-            plain.UnsupportedMediaType,
-            of_calls.UnknownCall,
-            of_tools.InvalidToolRequest,
-            of_tools.ToolRunsElsewhere,
-        ),
+        errors=(*OF_CALL_BODY, of_tools.InvalidToolRequest, of_tools.ToolRunsElsewhere),
     ),
     ("GET", "/v1/models"): Operation(
         name="listModels",
