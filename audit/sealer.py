@@ -170,8 +170,7 @@ class Sealer:
         """Write tiles and checkpoint in one transaction. Whatever fails, the next round starts from what is stored."""
         self._tree = None
         old = self._newest
-        for leaf in batch.leaves:
-            tree.push(leaf)
+        tree.extend(batch.leaves)
         now = timezone.now()
         with transaction.atomic(durable=True):
             list(AuditEdge.objects.select_for_update())

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import Final
 
 from audit.actions import Action
 from audit.event_rows import EventRow, MacCheck, event_rows, is_genuine, read_rows, row_batches
@@ -15,9 +16,15 @@ from audit.row_order import CLOCK, RowOrder
 from audit.sealer import is_forgiven
 from audit.services import record_event
 from audit.sinks import newest_anchors
-from audit.stored_tree import newest_checkpoint, stored_tile
+from audit.stored_tree import newest_checkpoint, stored_tile, stored_tiles
 from audit.tree_models import AuditCheckpoint
 from audit.verifier import Note, NotProven, event_leaf, gap_leaf, open_note, personal_commitment
+
+TILES_AT_ONCE: Final = 16
+PERSONAL_AT_ONCE: Final = 1000
+
+Kept = tuple[int, str, str]  # personal data: event, salt, data
+NO_MORE: Final[Kept] = (1 << 63, "", "")
 
 
 @dataclass
@@ -107,60 +114,94 @@ class _Pass:
     _tree: GrowingTree = field(default_factory=GrowingTree)
     _order: RowOrder = field(default_factory=RowOrder)
     _macs: MacCheck = field(default_factory=MacCheck)
+    _leaves: list[bytes] = field(default_factory=list)  # still to be appended to the tree
+    _tiles: dict[int, bytes] = field(default_factory=dict)  # of level 0: some, from that number on
+    _tiles_from: int = -1
     _proven_to: int = 0
 
     def run(self) -> None:
         newest, report = newest_checkpoint(), self.report
         report.size = newest.size if newest else 0
         report.pruned_to = pruned_to()
-        stops = _Stops(report, self.exported, newest)
-        next_size, tree, tile = stops.next_size, self._tree, b""
-        for leaf, event in self._leaves(report.pruned_to, report.size):
-            at = (event - 1) % TILE_WIDTH * HASH_BYTES
-            if at == 0:
-                tile = _tile_or_nothing(0, (event - 1) // TILE_WIDTH)
-            if tile[at : at + HASH_BYTES] != leaf:
-                raise NotProven(f"Event {event} is not what was sealed: it was changed, removed or put there.", event)
-            tree.push(leaf)
-            if event == next_size:
-                stops.check(tree.root(), self._proven_to)
-                self._proven_to, next_size = event, stops.next_size
-            if event % TILE_WIDTH == 0:
-                self._compare_upper_tiles()
-        stops.finish(self._proven_to)
+        self._stops = _Stops(report, self.exported, newest)
+        self._walk_pruned(report.pruned_to)
+        self._walk_rows(report.pruned_to, report.size)
+        self._stops.finish(self._proven_to)
         self._look_at_unsealed()
 
-    def _leaves(self, pruned: int, size: int) -> Iterator[tuple[bytes, int]]:
-        """Yield the leaf that each identifier has by its row, and where rows were pruned by its tile."""
-        for event in range(1, pruned + 1):
-            if (event - 1) % TILE_WIDTH == 0:
-                tile = _tile_or_nothing(0, (event - 1) // TILE_WIDTH)
-            at = (event - 1) % TILE_WIDTH * HASH_BYTES
-            if len(tile) < at + HASH_BYTES:
-                raise NotProven(f"The tree's tile of event {event}, which was pruned, is missing.", event)
-            yield tile[at : at + HASH_BYTES], event
+    def _walk_pruned(self, pruned: int) -> None:
+        """Take the leaves of rows that were pruned from their tiles."""
+        for first in range(0, pruned, TILE_WIDTH):
+            count = min(TILE_WIDTH, pruned - first)
+            tile = self._leaf_tile(first // TILE_WIDTH)[: count * HASH_BYTES]
+            found = len(tile) // HASH_BYTES
+            self._leaves += [tile[at : at + HASH_BYTES] for at in range(0, found * HASH_BYTES, HASH_BYTES)]
+            self._append_leaves()
+            if found < count:
+                missing = first + found + 1
+                raise NotProven(f"The tree's tile of event {missing}, which was pruned, is missing.", missing)
         if AuditEvent.objects.filter(pk__lte=pruned).exists():
             raise NotProven("There are events among those that were pruned.", 1)
-        expected = pruned + 1
-        for rows in row_batches(pruned, size):
-            personal = _personal_rows(expected, rows[-1].id)
-            for row in rows:
-                for missing in range(expected, row.id):
-                    yield self._gap(missing), missing
-                self._check_row(row)
-                yield event_leaf(row.id, row.mac, row.record), row.id
-                if row.personal or personal:
-                    self._check_personal(row, personal.pop(row.id, None))
-                expected = row.id + 1
-            self.report.events += len(rows)
-            for event in personal:
-                raise NotProven(f"There are personal data of event {event}, which does not exist.", event)
-        for missing in range(expected, size + 1):
-            yield self._gap(missing), missing
 
-    def _gap(self, event: int) -> bytes:
-        self.report.gaps += 1
-        return gap_leaf(event)
+    def _walk_rows(self, pruned: int, size: int) -> None:
+        """Give each identifier the leaf that it has by its row."""
+        expected, self._personal = pruned + 1, _personal_rows(pruned + 1, size)
+        self._kept = next(self._personal, NO_MORE)
+        for rows in row_batches(pruned, size):
+            try:
+                for row in rows:
+                    if row.id != expected:
+                        self._walk_gaps(expected, row.id)
+                    self._check_row(row)
+                    self.report.events += 1
+                    self._leaves.append(event_leaf(row.id, row.mac, row.record))
+                    if row.personal or row.id >= self._kept[0]:
+                        self._check_personal(row)
+                    expected = row.id + 1
+            finally:  # what comes before an event at fault may be wrong, too, and is named then
+                self._append_leaves()
+        self._walk_gaps(expected, size + 1)
+        self._append_leaves()
+        self._check_nobodys(size + 1)
+
+    def _walk_gaps(self, first: int, end: int) -> None:
+        for missing in range(first, end):
+            self.report.gaps += 1
+            self._leaves.append(gap_leaf(missing))
+            if len(self._leaves) >= TILE_WIDTH:  # nobody knows how many
+                self._append_leaves()
+
+    def _append_leaves(self) -> None:
+        """Append what was gathered, as far at a time as one tile holds it and nothing was signed in between."""
+        leaves, self._leaves, tree, start = self._leaves, [], self._tree, 0
+        while start < len(leaves):
+            next_size, end = self._stops.next_size, tree.size - tree.size % TILE_WIDTH + TILE_WIDTH
+            part = leaves[start : start + min(next_size or end, end) - tree.size]
+            self._compare_leaves(part)
+            tree.extend(part)
+            if tree.size == next_size:
+                self._stops.check(tree.root(), self._proven_to)
+                self._proven_to = next_size
+            if tree.size == end:
+                self._compare_upper_tiles()
+            start += len(part)
+
+    def _compare_leaves(self, leaves: Sequence[bytes]) -> None:
+        number, within = divmod(self._tree.size, TILE_WIDTH)
+        sealed = self._leaf_tile(number)[within * HASH_BYTES : (within + len(leaves)) * HASH_BYTES]
+        if sealed == b"".join(leaves):
+            return
+        for event, leaf in enumerate(leaves, self._tree.size + 1):
+            if not sealed.startswith(leaf):
+                raise NotProven(f"Event {event} is not what was sealed: it was changed, removed or put there.", event)
+            sealed = sealed[HASH_BYTES:]
+
+    def _leaf_tile(self, number: int) -> bytes:
+        """Return a tile of level 0, short ones included; nothing when there is none."""
+        first = number - number % TILES_AT_ONCE
+        if first != self._tiles_from:
+            self._tiles, self._tiles_from = stored_tiles(0, first, TILES_AT_ONCE), first
+        return self._tiles.get(number, b"")
 
     def _check_row(self, row: EventRow) -> None:
         problem = self._order.check(row) if self._macs.is_genuine(row) else "its MAC is wrong"
@@ -173,11 +214,19 @@ class _Pass:
         else:
             raise NotProven(f"Event {row.id} is not as this server wrote it: {problem}.", row.id)
 
-    def _check_personal(self, row: EventRow, kept: tuple[str, str] | None) -> None:
-        if kept is None:
+    def _check_personal(self, row: EventRow) -> None:
+        self._check_nobodys(row.id)
+        event, salt, data = self._kept
+        if event > row.id:
             self.report.erased += bool(row.personal)
-        elif _commitment(*kept) != row.personal:
+            return
+        self._kept = next(self._personal, NO_MORE)
+        if _commitment(salt, data) != row.personal:
             raise NotProven(f"The personal data of event {row.id} were changed.", row.id)
+
+    def _check_nobodys(self, event: int) -> None:
+        if self._kept[0] < event:
+            raise NotProven(f"There are personal data of event {self._kept[0]}, which does not exist.", self._kept[0])
 
     def _compare_upper_tiles(self) -> None:
         for tile in self._tree.take_whole():
@@ -269,10 +318,11 @@ def _tile_or_nothing(level: int, number: int) -> bytes:
         return b""
 
 
-def _personal_rows(first: int, last: int) -> dict[int, tuple[str, str]]:
-    """Return salt and data by event."""
-    rows = AuditPersonal.objects.filter(pk__gte=first, pk__lte=last).order_by("pk")
-    return {event: (salt, data) for event, salt, data in rows.values_list("event_id", "salt", "data")}
+def _personal_rows(first: int, last: int) -> Iterator[Kept]:
+    rows = AuditPersonal.objects.filter(pk__lte=last).order_by("pk").values_list("event_id", "salt", "data")
+    while found := list(rows.filter(pk__gte=first)[:PERSONAL_AT_ONCE]):
+        yield from found
+        first = found[-1][0] + 1
 
 
 def _commitment(salt: str, data: str) -> str:

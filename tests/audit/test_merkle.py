@@ -8,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.merkle import TILE_WIDTH, GrowingTree, TiledTree, tile_path
-from audit.verifier import Edge, NotProven, check_consistency, check_inclusion, leaf_hash, node_hash, whole_subtrees
+from audit.verifier import (
+    Edge,
+    NotProven,
+    check_consistency,
+    check_inclusion,
+    event_entry,
+    event_leaf,
+    leaf_hash,
+    node_hash,
+    whole_subtrees,
+)  # fmt: skip
 
 # The eight leaves and the roots of the trees of 1 to 8 of them, from the test vectors of Certificate Transparency.
 INPUTS = [
@@ -65,6 +75,10 @@ def test_a_grown_tree_has_the_root_by_definition(size: int) -> None:
     assert tiled.root() == tree.root()
 
 
+def test_an_events_leaf_hashes_its_entry() -> None:
+    assert event_leaf(7, "ab", "[1]") == leaf_hash(event_entry(7, "ab", "[1]"))
+
+
 def test_a_tree_goes_on_from_its_edge() -> None:
     for size in (0, 1, 255, 256, 257, 1000, 65_535, 65_536, 65_537):
         tree, _ = grown(size)
@@ -104,6 +118,18 @@ def test_every_proof_of_small_trees_holds_and_no_other() -> None:
 
 LARGE = 70_000
 large_tree, large_tiles = grown(LARGE)
+
+
+def test_many_leaves_at_once_make_the_same_tiles_as_one_by_one() -> None:
+    leaves, counts, tree = [leaf_hash(b"%d" % number) for number in range(LARGE)], random.Random(7), GrowingTree()
+    while tree.size < LARGE:
+        count = counts.choice([0, 1, 2, 255, 256, 257, counts.randrange(5000)])
+        tree.extend(leaves[tree.size : tree.size + count])
+
+    assert (tree.root(), tree.edge) == (large_tree.root(), large_tree.edge)
+    whole = tree.take_whole()
+    assert len(whole) == LARGE // TILE_WIDTH + LARGE // TILE_WIDTH**2
+    assert all(tile.hashes == large_tiles._read_tile(tile.level, tile.number) for tile in whole)
 
 
 @settings(max_examples=60, deadline=None)

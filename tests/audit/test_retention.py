@@ -70,7 +70,7 @@ def test_old_events_go_and_every_later_one_is_still_proved(record: Sealer, tmp_p
 def test_pruning_while_the_record_is_verified_is_no_finding(record: Sealer, monkeypatch: pytest.MonkeyPatch) -> None:
     read = event_rows.row_batches
 
-    def prune_first(after: int, up_to: int) -> Iterator[list[EventRow]]:
+    def prune_first(after: int, up_to: int) -> Iterator[Iterator[EventRow]]:
         monkeypatch.undo()
         call_command("audit_prune", days=2, yes=True)
         return read(after, up_to)

@@ -151,6 +151,17 @@ def change_the_edge() -> None:
     edge.save()
 
 
+def edit_two() -> None:
+    """The later one has a wrong MAC, which shows before leaves are compared; the earlier one is named all the same."""
+    edit_with_the_mac_key()
+    sql("UPDATE audit_auditevent SET code = 'forged' WHERE id = 6")
+
+
+def move_a_time_beyond_all() -> None:
+    """Python has no such time."""
+    sql("UPDATE audit_auditevent SET recorded_at = 'infinity' WHERE id = 4")
+
+
 def change_somebodys_name() -> None:
     sql("UPDATE audit_auditpersonal SET data = replace(data, 'alice', 'alicf') WHERE event_id = 8")
 
@@ -168,7 +179,7 @@ TAMPERINGS: list[tuple[Callable[[], None], int]] = [
     (delete_one, 7), (delete_the_end, 9), (delete_everything, 1), (empty_the_table, 1), (swap, 3), (swap_whole_rows, 3),
     (restore_an_old_copy, 6), (forge_one_that_is_not_sealed, UNSEALED), (change_a_checkpoints_root, 6),
     (change_a_checkpoints_note, 6), (remove_a_checkpoint, 6), (change_the_edge, 1), (change_somebodys_name, 8),
-    (change_a_salt, 8), (garble_a_checkpoints_root, 6),
+    (change_a_salt, 8), (garble_a_checkpoints_root, 6), (edit_two, 4), (move_a_time_beyond_all, 4),
 ]  # fmt: skip
 
 
@@ -193,6 +204,36 @@ def test_tampering_is_found_and_named(
     assert f'"first_bad_id": {first_bad},' in capsys.readouterr().out
     told = AuditEvent.objects.filter(action=Action.AUDIT_VERIFIED).get()
     assert (told.code, told.target) == ("tampered", f"event:{first_bad}")
+
+
+@pytest.mark.parametrize("first_bad", [None, 3, 7])
+def test_personal_data_are_checked_across_batches(
+    record: Sealer, monkeypatch: pytest.MonkeyPatch, first_bad: int | None
+) -> None:
+    monkeypatch.setattr("audit.event_rows.BATCH", 3)
+    monkeypatch.setattr("audit.verification.PERSONAL_AT_ONCE", 2)
+    sql("DELETE FROM audit_auditpersonal WHERE event_id IN (1, 4, 10)")
+    if first_bad:
+        sql("UPDATE audit_auditpersonal SET data = '{}' WHERE event_id = %s", first_bad)
+
+    report = verify_record()
+
+    assert (report.ok, report.first_bad_id) == (first_bad is None, first_bad)
+    assert first_bad or (report.events, report.erased) == (SEALED, 3)
+
+
+AT_THE_END = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite's numbers end with its last event")
+
+
+@pytest.mark.parametrize("event", [5, pytest.param(SEALED, marks=AT_THE_END)])
+def test_personal_data_of_no_event_are_found(sealer: Sealer, event: int) -> None:
+    write_events(SEALED)
+    sql("DELETE FROM audit_auditevent WHERE id = %s", event)
+    sealer.seal()
+
+    report = verify_record()
+
+    assert (report.ok, report.first_bad_id) == (False, event)
 
 
 def test_a_fork_among_the_exported_checkpoints_is_a_finding(record: Sealer, export_file: Path) -> None:
