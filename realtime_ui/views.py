@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
-from agents.models import AgentVersion
+from agents.models import Agent, AgentVersion
 from realtime_ui.key_pages import owner
 from realtime_ui.words import PAGE_WORDS
 from relay.constants import SOCKET_PATH
@@ -32,6 +32,8 @@ def voice(request: HttpRequest) -> HttpResponse:
     draft = find_draft(request)
     allowance = allowance_of(owner(request), None)
     sees_every_log = settings.DEBUG or owner(request).is_staff
+    open_now = open_agents(allowance)
+    offered = [(draft.agent, draft)] if draft else open_now
     agents = [
         {
             "slug": agent.slug,
@@ -41,7 +43,7 @@ def voice(request: HttpRequest) -> HttpResponse:
             "voices": voices_of(version, allowance),
             "shows_log": sees_every_log or agent.shows_event_log,
         }
-        for agent, version in ([(draft.agent, draft)] if draft else open_agents(allowance))
+        for agent, version in offered
     ]
     context = {
         "agents": agents,
@@ -51,7 +53,12 @@ def voice(request: HttpRequest) -> HttpResponse:
         "sdk_built": sdk_bundle.is_built(),
         "upstream_label": settings.UPSTREAM_LABEL,
         "upstream_is_local": settings.UPSTREAM_IS_LOCAL,
-        "page_config": page_config() | {"version": draft.number if draft else 0, "longestCallS": allowance.call_max_s},
+        "page_config": page_config()
+        | {
+            "version": draft.number if draft else 0,
+            "longestCallS": allowance.call_max_s,
+            "agents": agents_at_hand([*open_now, *offered]),
+        },
         "page_words": page_words(),
         **page_files(),
     }
@@ -62,6 +69,15 @@ def voices_of(version: AgentVersion, allowance: Allowance) -> list[str]:
     """Return the voices that people may choose for a version, its own first; none where there is nothing to choose."""
     voices = [voice for voice in dict.fromkeys([version.voice, *version.voices]) if allowance.allows_voice(voice)]
     return voices if len(voices) > 1 else []
+
+
+def agents_at_hand(pairs: list[tuple[Agent, AgentVersion]]) -> dict[str, dict[str, str | list[str]]]:
+    """Return by slug the agents' names and to whom of them each may hand a call; of two versions the later counts."""
+    by_slug = {agent.slug: (agent, version) for agent, version in pairs}
+    return {
+        slug: {"name": agent.name, "handsOverTo": [other for other in version.handoffs if other in by_slug]}
+        for slug, (agent, version) in by_slug.items()
+    }
 
 
 def find_draft(request: HttpRequest) -> AgentVersion | None:
@@ -109,6 +125,7 @@ def page_config() -> dict[str, str | int]:
         "streamUrl": reverse("relay:call_stream"),
         "callListUrl": reverse("relay:call_list"),
         "hangUpUrl": reverse("relay:hang_up", args=["CALL-ID"]).replace("CALL-ID", "{callId}"),
+        "commandsUrl": reverse("relay:call_commands", args=["CALL-ID"]).replace("CALL-ID", "{callId}"),
         "usageUrl": reverse("tokens:usage"),
         "healthUrl": reverse("readyz"),
         "dryRunUrl": reverse("relay:dry_run"),

@@ -255,6 +255,9 @@ PAGE_WORDS: dict[str, str | Promise] = {
     "mark_stopped": _("You stopped it here"),
     "mark_incomplete": _("The reply broke off here"),
     "file_title": _("Conversation with {agent}, call {id}"),
+    # Going on with another assistant
+    "hand_over_asked": _("Handing over to {name}…"),
+    "hand_over_refused": _("{name} could not take over. Try again in a moment."),
     # What happened between the turns
     "note_agent_changed": _("You talk to {text} now"),
     "note_reply_stopped": _("The reply was stopped – It broke this assistant's rules."),  # noqa: RUF001 (a dash is meant)

@@ -3,10 +3,21 @@
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import OpenPage
-from tests.e2e.voice_page import press, start_typing, write
+from tests.e2e.site import Site
+from tests.e2e.voice_page import (
+    button,
+    choose_way,
+    conversation,
+    expect_state,
+    lose_connection,
+    microphone_note,
+    press,
+    start_typing,
+    write,
+)
 
 
-def test_an_agent_with_a_tool_a_handoff_and_a_guardrail(open_page: OpenPage) -> None:
+def test_an_agent_with_a_tool_a_handoff_and_a_guardrail(open_page: OpenPage, site: Site) -> None:
     admin = open_page(path="/admin/agents/guardrail/add/")
     name_it(admin, "Room numbers")
     admin.get_by_role("textbox", name="Words:", exact=True).fill("seventeen")
@@ -25,6 +36,34 @@ def test_an_agent_with_a_tool_a_handoff_and_a_guardrail(open_page: OpenPage) -> 
     says(admin, "Repeat after me: we have seventeen rooms.", "It broke this assistant's rules.")
     says(admin, "Please transfer me to billing.", "You talk to Billing now")
     press(admin, "End call")
+
+    press(admin, "Type again")
+    go_on_with(admin, "Billing")
+    press(admin, "End call")
+
+    choose_way(admin, "websocket")
+    press(admin, "Type again")
+    go_on_with(admin, "Billing")
+    lose_connection(admin)
+    expect(conversation(admin).get_by_text("Connected again.")).to_be_visible()
+    press(admin, "End call")
+    assert [site.last_issuance("agent")] == site.rows("SELECT slug FROM agents_agent WHERE name = 'Billing'")
+
+
+def go_on_with(voice: Page, name: str) -> None:
+    """Have another assistant take over, by keyboard alone; from then on nobody is left to go on with."""
+    expect_state(voice, "live")
+    expect(voice.get_by_label("Assistant").first).to_be_disabled()
+    expect(voice.get_by_text("End the call to change.")).to_be_hidden()
+    button(voice, "Change assistant").press("Enter")
+    voice.keyboard.press("Tab")
+    expect(button(voice, name)).to_be_focused()
+    voice.keyboard.press("Enter")
+    expect(conversation(voice).get_by_text(f"You talk to {name} now")).to_be_visible()
+    expect(microphone_note(voice)).to_have_text(f"You talk to {name} now")
+    expect(button(voice, "Change assistant")).to_be_hidden()
+    expect(voice.get_by_text("End the call to change.")).to_be_visible()
+    expect(voice.get_by_role("heading", level=1)).to_be_focused()
 
 
 def make_agent(admin: Page, name: str, instructions: str, *chosen: str) -> None:

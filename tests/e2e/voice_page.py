@@ -77,7 +77,9 @@ def choose_way(voice: Page, name: str) -> None:
 
 def lose_connection(voice: Page) -> None:
     """Break the newest connection of the page, as if the other side had gone without a word."""
-    voice.evaluate("() => (spiedChannels.at(-1) ?? spiedSockets.at(-1)).close()")
+    voice.evaluate(
+        "() => [...spiedChannels, ...spiedSockets].findLast((each) => [1, 'open'].includes(each.readyState)).close()"
+    )
 
 
 def wait_until_silent(voice: Page, timeout_ms: float = LIVE_MS) -> None:

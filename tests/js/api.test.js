@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { afterEach, test } from 'node:test';
+import { afterEach, mock, test } from 'node:test';
 
-import { endOwnCalls, issueClientSecret, REQUEST_TIMEOUT_MS, reportCallEvent } from '../../static/realtime_ui/js/api.js';
+import { endOwnCalls, handOver, issueClientSecret, REACH_DELAYS_MS, REQUEST_TIMEOUT_MS, reportCallEvent } from '../../static/realtime_ui/js/api.js';
 
 const CONFIG = { clientSecretUrl: '/api/client-secret', callEventsUrl: '/api/calls/{callId}/events', csrfHeader: 'X-CSRFToken', csrfToken: 'token' };
 const realFetch = globalThis.fetch;
@@ -27,6 +27,34 @@ test('it asks with the agent, the token and the session', async () => {
   await issue();
   const { url, method, credentials, headers, body } = asked[0];
   assert.deepEqual([url, method, credentials, headers['X-CSRFToken'], body], ['/api/client-secret', 'POST', 'same-origin', 'token', '{"agent":"guide"}']);
+});
+
+test('another agent is asked for by the route of the call', async () => {
+  const asked = serverSays(202, { state: 'requested' });
+  assert.equal(await handOver({ ...CONFIG, commandsUrl: '/api/calls/{callId}/commands' }, 'rtc_1', 'billing'), true);
+  assert.deepEqual([asked[0].url, asked[0].body], ['/api/calls/rtc_1/commands', '{"kind":"agent","text":"billing"}']);
+});
+
+test('a call that the server does not reach yet is asked about again', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  const statuses = [409, 409, 202];
+  const asked = [];
+  globalThis.fetch = async (url) => new Response('{}', { status: statuses[asked.push(url) - 1] });
+  const isGiven = handOver({ ...CONFIG, commandsUrl: '/c' }, 'rtc_1', 'billing');
+  for (const delayMs of REACH_DELAYS_MS) {
+    await new Promise(setImmediate);
+    mock.timers.tick(delayMs);
+  }
+  assert.equal(await isGiven, true);
+  assert.equal(asked.length, 3);
+  mock.timers.reset();
+});
+
+test('a refused handoff, or no network, is no handoff', async () => {
+  serverSays(404, { code: 'unknown_agent' });
+  assert.equal(await handOver({ ...CONFIG, commandsUrl: '/c' }, 'rtc_1', 'billing'), false);
+  globalThis.fetch = () => Promise.reject(new TypeError('offline'));
+  assert.equal(await handOver({ ...CONFIG, commandsUrl: '/c' }, 'rtc_1', 'billing'), false);
 });
 
 test('a version that is tried is named', async () => {

@@ -290,6 +290,14 @@ async function refuse(code) {
   await settle();
 }
 
+test('a lost connection goes on with the agent that had the call by then', async () => {
+  await openTo(world, 'live');
+  world.call.agent = 'billing';
+  await lose();
+  await nextTry(0);
+  assert.equal(world.agent, 'billing');
+});
+
 test('item 51: a lost connection is reported, and the call goes on in another one with the same microphone', async () => {
   await openTo(world, 'live');
   await lose();

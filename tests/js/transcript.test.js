@@ -190,14 +190,14 @@ test('item 37: a tool tells how much it answered and nothing of it', () => {
 const answered = (id, output) => ({ type: 'conversation.item.added', previous_item_id: id, item: { id: `out_${id}`, type: 'function_call_output', call_id: `of_${id}`, output } });
 
 test('item 37: a handoff that the server refuses changes nobody', () => {
-  const transcript = new Transcript(() => 0, { agent: 'Front desk', agents: { bookings: 'Booking desk' } });
+  const transcript = new Transcript(() => 0, { agent: 'desk', agents: { desk: 'Front desk', bookings: 'Booking desk' } });
   transcript.apply(called('f', null, 'transfer_to_bookings'));
   transcript.apply(answered('f', '{"error": true, "message": "No.", "status": 404}'));
   assert.deepEqual([transcript.turns().length, transcript.agent], [0, 'Front desk']);
 });
 
 test('item 37: a handoff says once who talks now, and later replies bear that name', () => {
-  const transcript = new Transcript(() => 0, { agent: 'Front desk', agents: { bookings: 'Booking desk' } });
+  const transcript = new Transcript(() => 0, { agent: 'desk', agents: { desk: 'Front desk', bookings: 'Booking desk' } });
   const handoff = called('f', 'u', 'transfer_to_bookings');
   for (const event of [asked('u', null, 'A table, please'), handoff, { ...handoff, type: 'response.output_item.done' }, answered('f', '{"assistant": "Booking desk"}')]) transcript.apply(event);
   transcript.apply({ type: 'conversation.item.added', previous_item_id: 'out_f', item: message('a', 'assistant', reply('For when?')) });
@@ -206,6 +206,13 @@ test('item 37: a handoff says once who talks now, and later replies bear that na
     ['agent_changed', 'Booking desk', 'Booking desk'],
     ['', 'For when?', 'Booking desk'],
   ]);
+});
+
+test('item 37: an agent that nobody named is called by its slug', () => {
+  const transcript = new Transcript(() => 0, { agent: 'desk', agents: { desk: 'Front desk' } });
+  transcript.changeAgent('night_desk');
+  transcript.changeAgent('night_desk');
+  assert.deepEqual(transcript.turns().map(textOf), ['night desk']);
 });
 
 test('item 37: a conversation that was lost goes on below the old one, with a note between', () => {

@@ -12,7 +12,7 @@ const words = createWords(Object.fromEntries([...SOURCE.matchAll(/"(\w+)": _\(\s
 const ABOUT = { agent: 'Front desk', callId: 'rtc_1' };
 
 function conversation() {
-  const transcript = new Transcript(() => Date.UTC(2026, 0, 2, 3, 4, 5), { agent: 'Front desk' });
+  const transcript = new Transcript(() => Date.UTC(2026, 0, 2, 3, 4, 5), { agent: 'desk', agents: { desk: 'Front desk' } });
   const events = [
     { type: 'conversation.item.added', previous_item_id: null, item: { id: 'u', type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Open?' }] } },
     { type: 'conversation.item.done', previous_item_id: 'u', item: { id: 'f', type: 'function_call', status: 'completed', name: 'opening_hours', call_id: 'c' } },

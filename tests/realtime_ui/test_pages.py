@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
-from agents.models import Agent
+from agents.models import Agent, AgentVersion
 from realtime_ui.views import page_files
 from tokens.models import Policy
 from voiceagent import page_bundle, sdk_bundle
@@ -72,6 +72,29 @@ def test_an_agent_that_policy_keeps_from_one_is_not_offered(alices_client: Clien
     assert "assistant" in slugs()
     Policy.objects.create(user=alice, allowed_agents=["another"])
     assert slugs() == []
+
+
+def test_the_page_knows_to_whom_of_those_open_to_one_a_call_may_be_handed(
+    alices_client: Client, alice: User, assistant: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sdk_bundle, "is_built", lambda: True)
+    publish(Agent.objects.create(slug="billing", name="Billing"))
+    publish(assistant, handoffs=["billing", "nobody"])
+
+    def at_hand() -> object:
+        return config_of(alices_client.get("/").content.decode())["agents"]
+
+    billing = {"name": "Billing", "handsOverTo": []}
+    assert at_hand() == {"assistant": {"name": "Assistant", "handsOverTo": ["billing"]}, "billing": billing}
+    Policy.objects.create(user=alice, allowed_agents=["assistant"])
+    assert at_hand() == {"assistant": {"name": "Assistant", "handsOverTo": []}}
+
+
+def publish(agent: Agent, **fields: object) -> None:
+    version = AgentVersion(agent=agent, instructions="Help.", **fields)
+    version.save()
+    agent.published = version
+    agent.save()
 
 
 def test_item_60_staff_see_the_event_log_and_others_where_the_agent_shows_it(

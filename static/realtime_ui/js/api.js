@@ -5,6 +5,9 @@ import { CallError, parseFailure } from './call_errors.js';
 
 /** Longer than the server itself waits for anybody. */
 export const REQUEST_TIMEOUT_MS = 15_000;
+/** The server reaches a call over WebRTC a moment after it has begun. */
+export const REACH_DELAYS_MS = Object.freeze([500, 1_500, 3_000]);
+const CONFLICT = 409;
 
 /**
  * @typedef {object} ApiConfig
@@ -14,6 +17,7 @@ export const REQUEST_TIMEOUT_MS = 15_000;
  * @property {string} runToolUrl with `{name}` in it
  * @property {string} callListUrl
  * @property {string} hangUpUrl with `{callId}` in it
+ * @property {string} commandsUrl with `{callId}` in it
  * @property {string} csrfHeader
  * @property {string} csrfToken
  * @property {number} [version] of the agent, where somebody tries one that is not published; 0 is none
@@ -70,6 +74,24 @@ export async function endOwnCalls(config) {
   const live = results.filter((/** @type {{state: string, callId: string|null}} */ { state, callId }) => state === 'live' && callId);
   const url = (/** @type {string} */ callId) => config.hangUpUrl.replace('{callId}', encodeURIComponent(callId));
   await Promise.all(live.map((/** @type {{callId: string}} */ { callId }) => post(config, url(callId), {}, {}).catch(() => null)));
+}
+
+/**
+ * Ask for another agent in a live call. Returns whether the server will see to it; the conversation tells when it has.
+ * @param {ApiConfig} config
+ * @param {string} callId
+ * @param {string} agent slug
+ */
+export async function handOver(config, callId, agent) {
+  const url = config.commandsUrl.replace('{callId}', encodeURIComponent(callId));
+  const ask = () => post(config, url, { kind: 'agent', text: agent }, {}).catch(() => null);
+  let response = await ask();
+  for (const delayMs of REACH_DELAYS_MS) {
+    if (response?.status !== CONFLICT) break;
+    await new Promise((resolve) => setTimeout(resolve, delayMs));
+    response = await ask();
+  }
+  return response?.ok ?? false;
 }
 
 /**

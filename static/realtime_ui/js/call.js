@@ -47,7 +47,6 @@ export class Call extends EventTarget {
   /** @type {SoundSource|null} kept through all connections of a call */
   #source = null;
   #life = new AbortController();
-  #agent = '';
   /** Of the connection that was live last. */
   #liveCallId = '';
 
@@ -58,6 +57,8 @@ export class Call extends EventTarget {
     this.now = parts.now ?? Date.now;
     /** @type {import('./call_state.js').State} */
     this.state = 'idle';
+    /** Slug of the agent that the next connection is made to. */
+    this.agent = '';
     this.typing = false;
     this.muted = false;
     this.slow = false;
@@ -125,7 +126,7 @@ export class Call extends EventTarget {
   async start(agent, { typing = false } = {}) {
     if (BUSY_STATES.has(this.state)) return;
     this.#forget(typing);
-    this.#agent = agent;
+    this.agent = agent;
     const life = this.#life.signal;
     this.#move(typing ? 'start_typing' : 'start');
     try {
@@ -277,7 +278,7 @@ export class Call extends EventTarget {
   async #connectOnce(attempt) {
     await Promise.race([this.#farewell, pause(FAREWELL_MS)]);
     attempt.check(null);
-    const secret = attempt.check(await this.parts.issueClientSecret(this.#agent, attempt.signal));
+    const secret = attempt.check(await this.parts.issueClientSecret(this.agent, attempt.signal));
     attempt.requestId = secret.requestId ?? '';
     this.#move('secret_issued');
     const slowTimer = setTimeout(() => this.#noteSlow(attempt), SLOW_AFTER_MS);

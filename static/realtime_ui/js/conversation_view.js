@@ -41,7 +41,12 @@ export class ConversationView {
     return this.transcript.turns().length > 0;
   }
 
-  /** A new call begins. @param {string} agent its name @param {Readonly<Record<string, string>>} agents names by slug */
+  /** Who is talked to now; empty before the first call. */
+  get agent() {
+    return { slug: this.transcript.slug, name: this.transcript.agent };
+  }
+
+  /** A new call begins. @param {string} agent its slug @param {Readonly<Record<string, string>>} agents names by slug */
   begin(agent, agents) {
     this.transcript = new Transcript(Date.now, { agent, agents });
     this.reader = new ReplyReader();

@@ -4,7 +4,7 @@
 // (part of a live call), `body[data-call-id]`, `body[data-input-level]`, `body[data-output-level]`.
 
 import { leftWords } from './allowance.js';
-import { decideTool, endOwnCalls, fetchCallTools, fetchUsage, issueClientSecret, reportCallEvent, runTool } from './api.js';
+import { decideTool, endOwnCalls, fetchCallTools, fetchUsage, handOver, issueClientSecret, reportCallEvent, runTool } from './api.js';
 import { ApprovalDialog } from './approval_dialog.js';
 import { Call } from './call.js';
 import { CallFacts } from './call_facts.js';
@@ -19,6 +19,7 @@ import { ConversationView } from './conversation_view.js';
 import { showDevices } from './device_pickers.js';
 import { Devices } from './devices.js';
 import { repeatTurns } from './earlier_turns.js';
+import { HandOverMenu } from './hand_over_menu.js';
 import { listenForHold } from './hold_button.js';
 import { LimitNotes } from './limit_notes.js';
 import { MediaKeys } from './media_keys.js';
@@ -45,7 +46,8 @@ const TICK_MS = 500;
 /** Problems of the microphone that another question can solve. */
 const ASKED_AGAIN = new Set(['blocked', 'dismissed']);
 
-/** @type {import('./api.js').ApiConfig & import('./transports.js').TransportUrls & {usageUrl: string, healthUrl: string, dryRunUrl: string, loginUrl: string, streamUrl: string, transport: import('./routes.js').Kind, repeatsTurns: boolean, longestCallS: number}} */
+/** @typedef {{name: string, handsOverTo: string[]}} AgentAtHand handsOverTo: slugs */
+/** @type {import('./api.js').ApiConfig & import('./transports.js').TransportUrls & {usageUrl: string, healthUrl: string, dryRunUrl: string, loginUrl: string, streamUrl: string, transport: import('./routes.js').Kind, repeatsTurns: boolean, longestCallS: number, agents: Readonly<Record<string, AgentAtHand>>}} */
 const config = { ...json('page-config'), csrfToken: byCss('meta[name=csrf-token]').getAttribute('content') ?? '' };
 const words = createWords(json('page-words'));
 const timer = byCss('[data-part=timer]');
@@ -69,7 +71,7 @@ let isAllowed = false;
 const call = new Call({
   openMicrophone: async () => heard(await devices.open()),
   openSilence: () => heard(openSilence()),
-  issueClientSecret: (agent, signal) => issueClientSecret(config, agent, signal, voicePicker()?.value),
+  issueClientSecret: askForSecret,
   report: (callId, report) => reportCallEvent(config, callId, report, takeFacts),
   createTransport: (options) => createTransport(config, routes.kind, { ...options, audioElement: speaker() }),
   network: { isOnline: () => navigator.onLine, onOnline: (listener, signal) => addEventListener('online', listener, { signal }) },
@@ -91,6 +93,7 @@ const conversation = new ConversationView(panelElement, words, {
   callId: () => call.callId,
   readsAloud: () => preferences.get('readAloud') || (call.typing && preferences.get('silent')),
 });
+const handOverMenu = new HandOverMenu(panelElement, goOnWith);
 const composer = new Composer(/** @type {HTMLFormElement} */ (byCss('.composer')), words, (text) => call.sendText(text));
 const mediaKeys = new MediaKeys({ onMute: (muted) => call.mute(muted), onEnd: () => call.hangUp() });
 const orb = new Orb(/** @type {HTMLCanvasElement} */ (byCss('.orb__canvas')), () => sound?.loudest() ?? 0);
@@ -103,7 +106,12 @@ const drawer = drawerElement && import('./log_drawer.js').then(({ openLog }) => 
 call.addEventListener('change', draw);
 call.addEventListener('stop-reply', () => conversation.change((transcript) => transcript.noteStop()));
 call.addEventListener('connecting-again', () => tools.stop());
-call.addEventListener('connecting-again', () => conversation.change((transcript) => transcript.reconnect()));
+call.addEventListener('connecting-again', () => {
+  conversation.change((transcript) => {
+    transcript.reconnect();
+    transcript.changeAgent(call.agent);
+  });
+});
 call.addEventListener('connected-again', (event) => {
   const isTold = /** @type {CustomEvent} */ (event).detail;
   conversation.change((transcript) => transcript.note(isTold ? 'reconnected' : 'reconnected_anew'));
@@ -167,7 +175,7 @@ function act(action) {
 /** @param {boolean} typing */
 function start(typing) {
   if (BUSY_STATES.has(call.state)) return;
-  conversation.begin(agentName(), agentNames());
+  conversation.begin(picker.value, agentNames());
   facts.begin();
   limitNotes.reset();
   replyDelay = new ReplyDelay();
@@ -178,6 +186,12 @@ function start(typing) {
   isAllowed = false;
   loadSdk(config.sdkUrl).catch(() => undefined); // fetched while the person answers the microphone's question
   call.start(picker.value, { typing });
+}
+
+/** The version that is tried and the voice that is chosen are the chosen agent's alone. @param {string} agent @param {AbortSignal} signal */
+function askForSecret(agent, signal) {
+  const isChosen = agent === picker.value;
+  return issueClientSecret(isChosen ? config : { ...config, version: 0 }, agent, signal, isChosen ? voicePicker()?.value : '');
 }
 
 /** @param {MediaStream} stream that the browser's own button gave */
@@ -194,17 +208,19 @@ function draw() {
   if (!BUSY_STATES.has(state)) closeCall();
   panelElement.hidden = !(BEGUN_STATES.has(state) || conversation.hasTurns);
   for (const field of document.querySelectorAll('[name=agent], [name=voice]')) /** @type {HTMLSelectElement} */ (field).disabled = BUSY_STATES.has(state);
-  byCss('[data-part=agent-locked]').hidden = !(BUSY_STATES.has(state) && (picker.type !== 'hidden' || voicePicker()));
+  showHandOver();
+  const canPick = picker.type !== 'hidden' || voicePicker();
+  byCss('[data-part=agent-locked]').hidden = !(BUSY_STATES.has(state) && canPick) || handOverMenu.isOffered;
   composer.show(state);
   showStage();
   showOwnButton(byCss('[data-part=ask]'), state === 'blocked' && !isAllowed && ASKED_AGAIN.has(call.problem), devices.processing, startWith);
   const isOn = BUSY_STATES.has(state) && call.liveSinceMs > 0;
   wakeLock.want(isOn);
-  mediaKeys.show(isOn ? { agent: agentName(), muted: call.muted } : null);
+  mediaKeys.show(isOn ? { agent: conversation.agent.name, muted: call.muted } : null);
   routeNote.show(BEGUN_STATES.has(state));
   news.follow(state === 'live' ? call.callId : '');
   orb.recolour();
-  document.title = state === 'live' ? words(part === 'muted' ? 'title_muted' : 'title_live', { agent: agentName() }) : plainTitle;
+  document.title = state === 'live' ? words(part === 'muted' ? 'title_muted' : 'title_live', { agent: conversation.agent.name }) : plainTitle;
   if (isNew) void connectionWatch.read();
   if (isNew && state === 'live' && call.typing) composer.focus();
   if (isNew && (state === 'ended' || state === 'failed')) showLeft();
@@ -249,10 +265,32 @@ function tick() {
 /** @param {import('./events.js').ServerEvent} event */
 function takeServerEvent(event) {
   keep(event, false);
+  const before = conversation.agent.slug;
   conversation.take(event);
+  if (conversation.agent.slug !== before) noteAgent();
   facts.note(event);
   tools.note(event);
   if (replyDelay.take(event)) showDelay(panelElement, words, replyDelay);
+}
+
+/** Somebody else talks from now on; a connection that is lost goes on with them, if they are open to this person at all. */
+function noteAgent() {
+  const { slug, name } = conversation.agent;
+  if (Object.hasOwn(config.agents, slug)) call.agent = slug;
+  microphoneNote.say(words('note_agent_changed', { text: name }));
+  draw();
+}
+
+function showHandOver() {
+  const slugs = call.state === 'live' ? (config.agents[conversation.agent.slug]?.handsOverTo ?? []) : [];
+  handOverMenu.show(slugs.map((slug) => ({ slug, name: config.agents[slug].name })));
+}
+
+/** @param {string} slug */
+async function goOnWith(slug) {
+  const { name } = config.agents[slug];
+  microphoneNote.say(words('hand_over_asked', { name }));
+  if (!(await handOver(config, call.callId, slug)) && call.state === 'live') microphoneNote.say(words('hand_over_refused', { name }));
 }
 
 /** @param {import('./call_facts.js').Facts} known */
@@ -328,14 +366,9 @@ function chosenAgent() {
   return picker instanceof HTMLSelectElement ? picker.selectedOptions[0] : picker;
 }
 
-function agentName() {
-  return picker instanceof HTMLSelectElement ? picker.selectedOptions[0].text : (picker.dataset.name ?? '');
-}
-
-/** Names by slug, of all that may be talked to. @returns {Record<string, string>} */
+/** Names by slug, of all that may be talked to. */
 function agentNames() {
-  if (!(picker instanceof HTMLSelectElement)) return { [picker.value]: agentName() };
-  return Object.fromEntries([...picker.options].map((option) => [option.value, option.text]));
+  return Object.fromEntries(Object.entries(config.agents).map(([slug, { name }]) => [slug, name]));
 }
 
 /** @param {string} id */

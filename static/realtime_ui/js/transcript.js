@@ -37,11 +37,11 @@ const HANDOFF = 'transfer_to_';
 export class Transcript {
   /**
    * @param {() => number} now clock in milliseconds
-   * @param {{agent?: string, agents?: Readonly<Record<string, string>>}} [about] agent: who is talked to; agents: names by slug
+   * @param {{agent?: string, agents?: Readonly<Record<string, string>>}} [about] agent: slug of who is talked to; agents: names by slug
    */
   constructor(now = Date.now, { agent = '', agents = {} } = {}) {
     this.now = now;
-    this.agent = agent;
+    this.slug = agent;
     this.agents = agents;
     this.connection = 0;
     /** @type {Map<string, Turn>} in order of arrival */
@@ -57,6 +57,11 @@ export class Transcript {
     /** @type {Set<string>} ids of events taken in, so that none counts twice */
     this.taken = new Set();
     this.stopRequested = false;
+  }
+
+  /** Name of who is talked to now. */
+  get agent() {
+    return this.agents[this.slug] ?? toolName(this.slug);
   }
 
   /** Turns to show, in order; what turned out to be noise (finished without a word) is left out. @returns {Turn[]} */
@@ -95,10 +100,9 @@ export class Transcript {
 
   /** Somebody else talks from now on. @param {string} slug */
   changeAgent(slug) {
-    const name = this.agents[slug] ?? toolName(slug);
-    if (name === this.agent) return;
-    this.agent = name;
-    this.note('agent_changed', name);
+    if (slug === this.slug) return;
+    this.slug = slug;
+    this.note('agent_changed', this.agent);
   }
 
   /** Say that the person pressed Stop, so that the cut which follows is named rightly. */
