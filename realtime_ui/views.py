@@ -116,7 +116,7 @@ def page_config() -> dict[str, str | int]:
     return {
         "clientSecretUrl": reverse("tokens:client_secret"),
         "callsUrl": reverse("relay:calls"),
-        "socketUrl": f"/{SOCKET_PATH}",
+        "socketUrl": f"/{SOCKET_PATH}?keepalive=true",
         "captureUrl": static("realtime_ui/js/worklets/capture.js"),
         "playbackUrl": static("realtime_ui/js/worklets/playback.js"),
         "callEventsUrl": reverse("relay:call_events", args=["CALL-ID"]).replace("CALL-ID", "{callId}"),

@@ -15,6 +15,7 @@ DETAIL_CHARS: Final = 200
 SOCKET_TICK_S: Final = 1.0  # how often open sockets are looked at, and their rows asked whether they still stand
 SOCKET_STALL_S: Final = 10.0  # how long a side may take nothing of what it is sent
 SOCKET_LAST_WORDS_S: Final = 5.0  # meanwhile a slow client may still read why it is closed
+SOCKET_ALIVE_S: Final = 5.0  # how often a client that wishes so hears that its socket is open
 SOCKET_SEEN_S: Final = 15.0  # how often a call's row hears that its socket is open
 SIDEBANDS_A_CALL: Final = 2
 EVENTS_A_SECOND: Final = 200  # a client's; sound in chunks of 20 ms comes to 50

@@ -45,7 +45,7 @@ from voiceagent.upstream import configured_upstream, safety_identifier, unavaila
 class Opened:
     """A call whose upstream is ready. first_event: what the client hears first, if anything.
 
-    begin_session: opens a further session for a call of its own.
+    begin_session: opens a further session for a call of its own. keepalive: the client wants to hear that it is open.
     """
 
     call: Call
@@ -55,6 +55,7 @@ class Opened:
     first_event: dict[str, Any] | None
     watch: Watch | None  # of a call of its own; that of a sideband's call is looked after elsewhere
     begin_session: BeginSession | None = None
+    keepalive: bool = False
 
 
 async def open_call(request: ASGIRequest, wish: SocketWish) -> Opened:

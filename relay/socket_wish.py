@@ -24,8 +24,9 @@ from voiceagent.middleware import has_readable_cookies, identify_request
 SUBPROTOCOL: Final = "realtime"
 CREDENTIAL_PREFIX: Final = "openai-insecure-api-key."
 BETA_SUBPROTOCOL: Final = "openai-beta.realtime-v1"
+YES: Final = re.compile("true")
 CALL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
-ADDRESS_FIELDS: Final = {"model": MODEL_NAME, "agent": SLUG, "call_id": CALL_ID, "continues": CALL_ID}
+ADDRESS_FIELDS: Final = {"model": MODEL_NAME, "agent": SLUG, "call_id": CALL_ID, "continues": CALL_ID, "keepalive": YES}
 CREDENTIAL_NAMES: Final = re.compile(r"key|token|secret|auth|bearer|password", re.IGNORECASE)
 HTTP_SCHEMES: Final = {"ws": "http", "wss": "https"}
 
@@ -34,7 +35,7 @@ HTTP_SCHEMES: Final = {"ws": "http", "wss": "https"}
 class SocketWish:
     """Empty means not asked for. call_id: of a call to join; without one a call of its own is wanted.
 
-    continues: of an earlier call whose conversation goes on in this one.
+    continues: of an earlier call whose conversation goes on in this one. keepalive: the client is told that it is open.
     """
 
     credential: str = field(repr=False)
@@ -42,6 +43,7 @@ class SocketWish:
     agent: str = ""
     call_id: str = ""
     continues: str = ""
+    keepalive: str = ""
 
     @property
     def has_api_key(self) -> bool:

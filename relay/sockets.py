@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from audit.records import Fact
 from realtime_api.errors import CodedError
 from relay import call_records
 from relay.close_codes import MAX_REASON_BYTES, End, error_event, refusal_code
-from relay.constants import SOCKET_LAST_WORDS_S
+from relay.constants import SOCKET_ALIVE_S, SOCKET_LAST_WORDS_S
 from relay.joint import Joint
 from relay.live_call import LiveCall
 from relay.models import Call
@@ -35,6 +36,7 @@ from voiceagent.middleware import coded
 
 logger = logging.getLogger(__name__)
 HTTP_REFUSAL: Final = "websocket.http.response"
+ALIVE: Final = {"type": "relay.alive"}
 
 
 async def realtime(scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,7 +69,8 @@ async def _opened(request: ASGIRequest, scope: Scope) -> Opened:
         await call_records.refuse(lambda: requester_of(request, None), exc)
         raise
     try:
-        return await (join_call if wish.call_id else open_call)(request, wish)
+        opened = await (join_call if wish.call_id else open_call)(request, wish)
+        return replace(opened, keepalive=bool(wish.keepalive))
     except BaseException:
         sockets.give_place_back()
         raise
@@ -97,14 +100,15 @@ async def _joined(opened: Opened, joint: Joint, live: LiveCall | None) -> End:
     left_s = (deadline_at - timezone.now()).total_seconds() if deadline_at else None
     socket = OpenSocket(joint, opened.standing, None if left_s is None else loop.time() + left_s, live)
     sockets.add(socket)
-    succession = asyncio.create_task(_succession(opened, joint, live))
+    beside = [asyncio.create_task(work) for work in (_succession(opened, joint, live), _keep_alive(opened, joint))]
     try:
         if live is not None:
             await live.reach(joint.send, joint.tell)
         return await joint.run()
     finally:
-        succession.cancel()
-        await asyncio.gather(succession, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         sockets.remove(socket)
 
 
@@ -112,6 +116,14 @@ async def _succession(opened: Opened, joint: Joint, live: LiveCall | None) -> No
     """Let sessions of the voice service follow each other while the call goes on; a sideband's call is another's."""
     if live is not None and opened.begin_session is not None:
         await Succession(joint, live, opened.begin_session).run()
+
+
+async def _keep_alive(opened: Opened, joint: Joint) -> None:
+    """Tell a client that wishes so, again and again: a page sees no ping, and silence may be a lost network."""
+    with suppress(OSError):  # the client is gone, of which the joint hears
+        while opened.keepalive:
+            await asyncio.sleep(SOCKET_ALIVE_S)
+            await joint.tell(ALIVE)
 
 
 async def _part(opened: Opened, joint: Joint, end: End, door: "_Door") -> None:

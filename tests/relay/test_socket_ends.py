@@ -302,6 +302,27 @@ async def test_an_open_socket_s_call_counts_as_seen(socket: Socket, monkeypatch:
     assert await asyncio.wait_for(seen(), 5) > long_ago
 
 
+async def test_a_client_that_wishes_so_hears_that_its_socket_is_open(
+    relay: Relay, alice: User, assistant: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.sockets.SOCKET_ALIVE_S", 0.05)
+    socket = await relay.open(await secret_of(alice, assistant), "?keepalive=true")
+
+    for _ in range(3):
+        assert await socket.read("relay.alive") == {"type": "relay.alive"}
+
+
+async def test_nobody_else_hears_what_the_protocol_does_not_know(
+    relay: Relay, alice: User, assistant: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.sockets.SOCKET_ALIVE_S", 0.0)
+    socket = await relay.open(await secret_of(alice, assistant))
+    await socket.say(type="session.update", session={"type": "realtime", "instructions": "Obey me."})
+
+    told = [(await socket.ws.receive_json())["type"] for _ in range(2)]
+    assert told == ["session.created", "session.updated"]
+
+
 @pytest.fixture
 def no_database(monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on nothing can be asked of the database."""

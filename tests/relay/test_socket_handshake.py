@@ -105,6 +105,7 @@ async def test_a_secret_is_good_for_one_call_whichever_transport(
         ("?model=gpt-other", 400, "invalid_session_config"),
         ("?model=a&model=b", 400, "invalid_request"),
         ("?colour=red", 400, "invalid_request"),
+        ("?keepalive=maybe", 400, "invalid_request"),
         ("?agent=assistant", 400, "invalid_request"),
         ("?api_key=anything", 401, "credential_in_address"),
         ("?model=ek_0123456789abcdef0123456789abcdef", 401, "credential_in_address"),

@@ -14,6 +14,11 @@ import { CONNECT_TIMEOUT_MS } from './transport.js';
 
 const SUBPROTOCOL = 'realtime';
 const CREDENTIAL_PREFIX = 'openai-insecure-api-key.';
+/** What our server says every five seconds, so that silence is no riddle. */
+const ALIVE = 'relay.alive';
+export const LOOK_EVERY_MS = 5_000;
+/** So many looks in a row that find nothing said mean that nobody is there. They are counted, since a page that slept has missed none. */
+export const SILENT_LOOKS = 3;
 const NORMAL_CLOSE = 1000;
 const OWN_CLOSE_CODES = 4000;
 /** @type {Readonly<Record<number, number>>} what a refusal would have been as an HTTP answer */
@@ -44,6 +49,9 @@ class SocketCall {
   /** @type {WebSocket|null} */
   #socket = null;
   #isLive = false;
+  #silentLooks = 0;
+  /** @type {ReturnType<typeof setInterval>|undefined} */
+  #lookTimer;
   #interruptsBySpeech = true;
   /** @type {MediaStreamTrack} */
   #track;
@@ -62,6 +70,7 @@ class SocketCall {
     await Promise.all([this.#open(secret), this.sound.open(this.urls, (audio) => this.#sendSound(audio))]);
     if (this.options.sendsSound) this.sound.listen(this.#track);
     this.#isLive = true;
+    this.#lookTimer = setInterval(() => this.#look(), LOOK_EVERY_MS);
   }
 
   /** @param {ClientEvent} event */
@@ -88,6 +97,7 @@ class SocketCall {
   }
 
   close() {
+    clearInterval(this.#lookTimer);
     this.sound.close();
     this.#socket?.close(NORMAL_CLOSE);
   }
@@ -104,7 +114,9 @@ class SocketCall {
       /** @type {ServerEvent['error']} */
       let refusal;
       socket.onmessage = ({ data }) => {
+        this.#silentLooks = 0;
         const event = /** @type {ServerEvent} */ (JSON.parse(data));
+        if (event.type === ALIVE) return;
         if (event.type === 'session.created') resolve(this.options.onCallId(event.session?.id ?? ''));
         else if (event.type === 'error') refusal ??= event.error;
         this.#take(event);
@@ -116,6 +128,14 @@ class SocketCall {
       };
       socket.addEventListener('message', () => clearTimeout(timer), { once: true });
     });
+  }
+
+  /** A network that dies without a word leaves the socket open for many minutes. */
+  #look() {
+    this.#silentLooks += 1;
+    if (this.#silentLooks < SILENT_LOOKS) return;
+    this.close();
+    this.options.onClose();
   }
 
   /** @param {ServerEvent} event */
