@@ -162,7 +162,7 @@ def test_item_20_a_stream_of_its_own_is_used(open_page: OpenPage, silence: Path)
     expect_state(voice, "blocked")
     voice.evaluate(
         """async () => {
-            const own = document.querySelector('usermedia');
+            const own = document.querySelector('microphone');
             Object.defineProperty(own, 'stream', { value: await navigator.mediaDevices.getUserMedia({ audio: true }) });
             own.dispatchEvent(new Event('stream'));
         }"""
@@ -176,10 +176,10 @@ def test_item_21_nothing_starts_by_itself_when_it_is_allowed(open_page: OpenPage
     voice = open_page(silence, allow=False)
     press(voice, "Start talking")
     expect_headline(voice, "Microphone is blocked")
-    expect(voice.locator("usermedia")).to_be_attached()
+    expect(voice.locator("microphone")).to_be_attached()
     voice.context.grant_permissions(["microphone"])
     expect_headline(voice, "Microphone allowed.")
-    expect(voice.locator("usermedia")).not_to_be_attached()
+    expect(voice.locator("microphone")).not_to_be_attached()
     expect(button(voice, "Try again")).to_be_enabled()
     expect_state(voice, "blocked")
     press(voice, "Try again")

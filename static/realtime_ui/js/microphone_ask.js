@@ -3,18 +3,17 @@
 // news that somebody allowed it in the settings after all.
 
 /**
- * Show or remove `<usermedia>`, which asks anew even after a refusal.
+ * Show or remove `<microphone>`, which asks anew even after a refusal. Its elder `<usermedia>` speaks of the camera, too.
  * @param {HTMLElement} place
  * @param {boolean} isShown
  * @param {MediaTrackConstraints} wish
  * @param {(stream: MediaStream) => void} onStream
  */
 export function showOwnButton(place, isShown, wish, onStream) {
-  if (!('HTMLUserMediaElement' in globalThis) || isShown === place.hasChildNodes()) return;
+  if (!('HTMLMicrophoneElement' in globalThis) || isShown === place.hasChildNodes()) return;
   place.replaceChildren();
   if (!isShown) return;
-  const button = /** @type {HTMLElement & {stream: MediaStream|null, setConstraints?: (wish: MediaStreamConstraints) => void}} */ (document.createElement('usermedia'));
-  button.setAttribute('type', 'microphone');
+  const button = /** @type {HTMLElement & {stream: MediaStream|null, setConstraints?: (wish: MediaStreamConstraints) => void}} */ (document.createElement('microphone'));
   button.setConstraints?.({ audio: wish });
   button.addEventListener('stream', () => button.stream && onStream(button.stream));
   place.append(button);
