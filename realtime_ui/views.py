@@ -16,8 +16,8 @@ from agents.models import Agent, AgentVersion
 from realtime_ui.key_pages import owner
 from realtime_ui.words import PAGE_WORDS
 from relay.constants import SOCKET_PATH
-from tokens.open_agents import open_agents
-from tokens.policy import Allowance, allowance_of
+from tokens.open_agents import open_agents, open_voices
+from tokens.policy import allowance_of
 from voiceagent import page_bundle, sdk_bundle
 
 MAX_NUMBER_CHARS: Final = 10
@@ -40,7 +40,7 @@ def voice(request: HttpRequest) -> HttpResponse:
             "name": agent.name,
             "description": agent.description,
             "voice": version.voice,
-            "voices": voices_of(version, allowance),
+            "voices": open_voices(version, allowance),
             "shows_log": sees_every_log or agent.shows_event_log,
         }
         for agent, version in offered
@@ -63,12 +63,6 @@ def voice(request: HttpRequest) -> HttpResponse:
         **page_files(),
     }
     return render(request, "realtime_ui/voice.html", context)
-
-
-def voices_of(version: AgentVersion, allowance: Allowance) -> list[str]:
-    """Return the voices that people may choose for a version, its own first; none where there is nothing to choose."""
-    voices = [voice for voice in dict.fromkeys([version.voice, *version.voices]) if allowance.allows_voice(voice)]
-    return voices if len(voices) > 1 else []
 
 
 def agents_at_hand(pairs: list[tuple[Agent, AgentVersion]]) -> dict[str, dict[str, str | list[str]]]:

@@ -216,6 +216,7 @@ PAGE_WORDS: dict[str, str | Promise] = {
     "error_quota_line": _("Ask an administrator if you need more."),
     "error_too_many_calls": _("You are already in a call"),
     "error_too_many_calls_line": _("End it here or go to it. One that was left open closes by itself after a minute."),
+    "choose_another": _("Choose another"),
     "end_other": _("End the other call"),
     "error_secret_spent": _("The session ran out before it began"),
     "error_secret_spent_line": _("Try again: a new one is made each time."),

@@ -49,6 +49,12 @@ def test_an_agent_with_a_tool_a_handoff_and_a_guardrail(open_page: OpenPage, sit
     press(admin, "End call")
     assert [site.last_issuance("agent")] == site.rows("SELECT slug FROM agents_agent WHERE name = 'Billing'")
 
+    admin.route("**/api/client-secret", lambda route: route.fulfill(status=403, json={"code": "policy_denied"}))
+    press(admin, "Type again")
+    press(admin, "Choose another")
+    expect(admin.get_by_label("Assistant").first).to_be_focused()
+    expect(button(admin, "Start talking")).to_be_visible()
+
 
 def go_on_with(voice: Page, name: str) -> None:
     """Have another assistant take over, by keyboard alone; from then on nobody is left to go on with."""

@@ -81,11 +81,6 @@ test('Stop reply is enabled only when there is a reply', () => {
   assert.deepEqual(shown({ state: 'live', part: 'speaking', canStopReply: true }).disabled, []);
 });
 
-test('Try again waits as long as the server asks', () => {
-  const { buttons, disabled } = shown({ state: 'failed', failure: { code: 'rate_limited' } }, { waitS: 3 });
-  assert.deepEqual([buttons.start, disabled], ['Try again in 3 s', ['start']]);
-});
-
 test('a missing upstream is told with what to do about it, a broken one is not', () => {
   const lineOf = (status) => shown({ state: 'failed', failure: { code: 'openai_api_unavailable', status } }).line;
   assert.match(lineOf(503), /\{hint\}/);
@@ -130,6 +125,41 @@ test('item 51: while a connection is lost it tells when the next try begins, and
   assert.deepEqual([at({}).buttons, at({}).disabled], [{ try_now: 'Try now', end: 'End call' }, []]);
   assert.deepEqual([at({ retryAtMs: 0 }).line, at({ retryAtMs: 0 }).disabled], ['Connecting…', ['try_now']]);
   assert.match(at({ isOffline: true, retryAtMs: 0 }).line, /^You are offline\./);
+});
+
+const REFUSALS = [
+  ['not_authenticated', '', 'You have been signed out', 'Sign in again to go on.', ['Sign in']],
+  ['policy_denied', '', "This assistant isn't open to you", 'Choose another or ask an administrator.', ['Choose another']],
+  ['agent_disabled', '', "This assistant isn't open to you", 'Choose another or ask an administrator.', ['Choose another']],
+  ['quota_exceeded', 'seconds_a_day', "You have used today's allowance", 'It resets at 00:00 UTC.', []],
+  ['rate_limited', '', 'Too many tries', 'Take a short break, then try again.', ['Check the connection', 'Try again in 3 s']],
+  ['too_many_calls', '', 'You are already in a call', /^End it here or go to it\./, ['Check the connection', 'End the other call', 'Try again in 3 s']],
+  ['openai_api_unavailable', '', "The voice service isn't answering", /^Nothing is wrong with your microphone\./, ['Check the connection', 'Try again in 3 s']],
+  ['upstream_timeout', '', "The voice service isn't answering", /^Nothing is wrong with your microphone\./, ['Check the connection', 'Try again in 3 s']],
+  ['not_configured', '', "Voice isn't set up yet", /^An administrator must set OPENAI_API_KEY, or LOCAL_ENGINE=true/, []],
+  ['something_new', '', 'Something went wrong', /^Try again\./, ['Check the connection', 'Copy details', 'Try again in 3 s']],
+];
+
+for (const [code, metric, headline, line, buttons] of REFUSALS) {
+  test(`item 55: ${code} says what happened, what to do, and by what it is found`, () => {
+    const failure = { code, metric, message: 'It resets at 00:00 UTC.', requestId: 'req_1' };
+    const told = shown({ state: 'failed', failure }, { waitS: 3, canChoose: true });
+    assert.deepEqual([told.headline, told.reference, Object.values(told.buttons).sort()], [headline, 'req_1', buttons]);
+    assert.match(told.line, line instanceof RegExp ? line : new RegExp(`^${line}$`));
+    assert.doesNotMatch(`${told.headline} ${told.line}`, new RegExp(code));
+  });
+}
+
+test('item 55: nobody is sent to choose where there is one assistant', () => {
+  assert.deepEqual(offered({ state: 'failed', failure: { code: 'policy_denied' } }), []);
+});
+
+test('item 56: Retry-After is counted down, and over when it is', () => {
+  const button = (waitS) => {
+    const { buttons, disabled } = shown({ state: 'failed', failure: { code: 'rate_limited' } }, { waitS });
+    return [buttons.start, disabled];
+  };
+  assert.deepEqual([button(3), button(1), button(0)], [['Try again in 3 s', ['start']], ['Try again in 1 s', ['start']], ['Try again', []]]);
 });
 
 test('item 55: what the administrator said is told with the end', () => {

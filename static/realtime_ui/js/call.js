@@ -145,6 +145,11 @@ export class Call extends EventTarget {
     this.#move('cancel');
   }
 
+  /** Put a failure aside, to begin anew with somebody else. */
+  choose() {
+    this.#move('choose');
+  }
+
   /** End a call. */
   hangUp() {
     if (BEGUN_STATES.has(this.state)) this.#end('hang_up', 'user');

@@ -1,7 +1,7 @@
 // @ts-check
 // What a failure means to the person: error code → words and what they can do. Knows no document.
 
-/** @typedef {'retry'|'end_other'|'sign_in'|'type'|'reload'|'copy'} Remedy */
+/** @typedef {'retry'|'choose'|'end_other'|'sign_in'|'type'|'reload'|'copy'} Remedy */
 /** @typedef {{headline: string, line: string, remedies: readonly Remedy[]}} Advice keys of words, not words */
 /**
  * @typedef {object} Failure
@@ -18,7 +18,7 @@ const advice = (name, remedies) => ({ headline: `error_${name}`, line: `error_${
 
 const SIGNED_OUT = advice('signed_out', ['sign_in']);
 const STALE_PAGE = advice('stale_page', ['reload']);
-const NOT_OPEN = advice('not_open', []);
+const NOT_OPEN = advice('not_open', ['choose']);
 const BROWSER_CALL = advice('browser_call', ['retry']);
 const UPSTREAM = advice('upstream', ['retry']);
 const SECRET_SPENT = advice('secret_spent', ['retry']);

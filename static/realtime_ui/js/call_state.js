@@ -2,7 +2,7 @@
 // The states of the voice page as a table: (state, event) → state. Knows no document, timer or network.
 
 /** @typedef {'idle'|'preparing'|'blocked'|'minting'|'connecting'|'live'|'reconnecting'|'failed'|'ended'} State */
-/** @typedef {'start'|'start_typing'|'microphone_ready'|'microphone_refused'|'secret_issued'|'fall_back'|'connected'|'refused'|'lost'|'closed'|'hang_up'|'cancel'} CallEvent */
+/** @typedef {'start'|'start_typing'|'microphone_ready'|'microphone_refused'|'secret_issued'|'fall_back'|'connected'|'refused'|'lost'|'closed'|'hang_up'|'cancel'|'choose'} CallEvent */
 
 /** @type {Readonly<Partial<Record<CallEvent, State>>>} */
 const BEGIN = { start: 'preparing', start_typing: 'minting' };
@@ -16,7 +16,7 @@ export const TRANSITIONS = Object.freeze({
   connecting: { connected: 'live', fall_back: 'minting', refused: 'failed', cancel: 'idle' },
   live: { hang_up: 'ended', closed: 'ended', lost: 'reconnecting' },
   reconnecting: { connected: 'live', refused: 'failed', hang_up: 'ended', closed: 'ended' },
-  failed: BEGIN,
+  failed: { ...BEGIN, choose: 'idle' },
   ended: BEGIN,
 });
 

@@ -165,11 +165,17 @@ function act(action) {
   if (action === 'end') call.hangUp();
   if (action === 'try_now') call.reconnection.tryNow();
   if (action === 'end_other') void endOwnCalls(config).then(() => start(call.typing));
+  if (action === 'choose') choose();
   if (action === 'download') conversation.download('txt');
   if (action === 'reload') location.reload();
   if (action === 'sign_in') location.assign(`${config.loginUrl}?next=${encodeURIComponent(location.pathname)}`);
   if (action === 'check') checkConnection();
   if (action === 'copy') copyDetails();
+}
+
+function choose() {
+  call.choose();
+  picker.focus();
 }
 
 /** @param {boolean} typing */
@@ -239,7 +245,7 @@ function showStage() {
   const waitS = Math.max(0, Math.ceil((retryAtMs - Date.now()) / 1000));
   const hasTranscript = conversation.hasTurns;
   const soundBlocked = sound?.isBlocked ?? false;
-  const around = { userAgent: navigator.userAgent, waitS, hasTranscript, soundBlocked, soundStopped: sound?.hasPlayed, isAllowed, cost: costWords(facts.now, words), isFree: facts.now.isFree, endReason: news.reason };
+  const around = { userAgent: navigator.userAgent, waitS, hasTranscript, canChoose: picker.type !== 'hidden', soundBlocked, soundStopped: sound?.hasPlayed, isAllowed, cost: costWords(facts.now, words), isFree: facts.now.isFree, endReason: news.reason };
   stage.show(describe(call, words, around), call);
   document.body.dataset.typing = String(call.typing);
 }

@@ -9,7 +9,7 @@ import { clockTime } from './words.js';
 
 /** @typedef {import('./call.js').Call} Call */
 /** @typedef {import('./words.js').Words} Words */
-/** @typedef {'start'|'type'|'cancel'|'play'|'talk'|'mute'|'stop'|'end'|'download'|'sign_in'|'reload'|'check'|'copy'|'try_now'|'end_other'} Action */
+/** @typedef {'start'|'type'|'cancel'|'play'|'talk'|'mute'|'stop'|'end'|'download'|'sign_in'|'reload'|'check'|'copy'|'try_now'|'end_other'|'choose'} Action */
 /**
  * @typedef {object} View
  * @property {string} headline
@@ -30,7 +30,7 @@ const UNREACHABLE = 503;
 /**
  * @param {Pick<Call, 'state'|'part'|'talkMode'|'typing'|'muted'|'slow'|'problem'|'failure'|'activity'|'canStopReply'|'endReason'|'liveSinceMs'|'endedAtMs'|'reconnection'>} call
  * @param {Words} words
- * @param {{nowMs?: number, userAgent: string, waitS: number, hasTranscript: boolean, soundBlocked: boolean, soundStopped?: boolean, isAllowed?: boolean, cost?: string, isFree?: boolean, endReason?: string}} around waitS: seconds until Try again is allowed; soundStopped: it could be heard before; isAllowed: the microphone was, since; cost: in words, empty where there is none
+ * @param {{nowMs?: number, userAgent: string, waitS: number, hasTranscript: boolean, canChoose?: boolean, soundBlocked: boolean, soundStopped?: boolean, isAllowed?: boolean, cost?: string, isFree?: boolean, endReason?: string}} around waitS: seconds until Try again is allowed; canChoose: there is more than one assistant; soundStopped: it could be heard before; isAllowed: the microphone was, since; cost: in words, empty where there is none
  * @returns {View}
  */
 export function describe(call, words, around) {
@@ -98,14 +98,15 @@ function reconnecting({ reconnection: { attempt, retryAtMs, isOffline } }, words
   return view(words('reconnecting'), line, { try_now: words('try_now'), end: words('end_call') }, { disabled: retryAtMs || isOffline ? [] : ['try_now'] });
 }
 
-/** @param {Pick<Call, 'failure'|'typing'>} call @param {Words} words @param {{waitS: number, hasTranscript: boolean}} around */
-function failed({ failure, typing }, words, { waitS, hasTranscript }) {
+/** @param {Pick<Call, 'failure'|'typing'>} call @param {Words} words @param {{waitS: number, hasTranscript: boolean, canChoose?: boolean}} around */
+function failed({ failure, typing }, words, { waitS, hasTranscript, canChoose }) {
   const { code = 'unknown', status = 0, message = '', requestId = '', metric = '' } = failure ?? {};
   const { headline, line, remedies } = adviceFor(code, metric);
   /** @type {View['buttons']} */
   const buttons = hasTranscript ? { download: words('download') } : {};
   if (remedies.includes('retry')) buttons.start = waitS > 0 ? words('try_again_in', { n: waitS }) : words('try_again');
   if (remedies.includes('retry') && code === 'webrtc_connection_failed' && !typing) buttons.type = words('type_instead');
+  if (remedies.includes('choose') && canChoose) buttons.choose = words('choose_another');
   if (remedies.includes('end_other')) buttons.end_other = words('end_other');
   if (remedies.includes('retry')) buttons.check = words('check_connection');
   if (remedies.includes('sign_in')) buttons.sign_in = words('sign_in');
