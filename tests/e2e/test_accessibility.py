@@ -13,8 +13,10 @@ from tests.e2e.conftest import OpenPage
 from tests.e2e.site import ROOT
 from tests.e2e.voice_page import (
     expect_headline,
+    expect_line,
     expect_part,
     expect_state,
+    lose_connection,
     press,
     start,
     turns,
@@ -42,7 +44,22 @@ def assert_fine_in_every_dress(voice: Page) -> None:
         voice.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # colours that fade have no contrast yet
         voice.set_viewport_size(viewport)
         assert findings(voice, TAGS if scheme == "light" else ["color-contrast"]) == [], (scheme, viewport)
-        assert voice.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, (scheme, viewport)
+        assert_fits(voice)
+
+
+def assert_fits_with_large_text(voice: Page) -> None:
+    """Item 8: as wide as a phone and a tablet, and with text twice as large, as people set it in their browser."""
+    session = voice.context.new_cdp_session(voice)
+    for text_px, width in ((16, 390), (16, 768), (32, 1280), (32, 320)):
+        session.send("Page.setFontSizes", {"fontSizes": {"standard": text_px, "fixed": text_px}})
+        voice.set_viewport_size({"width": width, "height": 800})
+        assert_fits(voice)
+    session.detach()  # what it set goes with it
+
+
+def assert_fits(voice: Page) -> None:
+    """Nothing needs scrolling sideways."""
+    assert voice.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, voice.viewport_size
 
 
 def idle(voice: Page) -> None:
@@ -53,6 +70,27 @@ def preparing(voice: Page) -> None:
     voice.evaluate("() => { navigator.mediaDevices.getUserMedia = () => new Promise(() => {}); }")
     press(voice, "Start talking")
     expect_state(voice, "preparing")
+
+
+def minting(voice: Page) -> None:
+    voice.route("**/api/client-secret", lambda route: None)  # never answered
+    press(voice, "Start talking")
+    expect_state(voice, "minting")
+
+
+def thinking(voice: Page) -> None:
+    start(voice)
+    voice.evaluate("() => { spiedChannels.at(-1).send = () => {}; }")  # the question never arrives
+    write(voice, "count to twenty")
+    expect_part(voice, "thinking")
+
+
+def reconnecting(voice: Page) -> None:
+    start(voice)
+    voice.context.set_offline(True)
+    lose_connection(voice)
+    expect_state(voice, "reconnecting")
+    expect_line(voice, "You are offline. The call goes on as soon as the network is back.")
 
 
 def talking(voice: Page) -> None:
@@ -94,14 +132,17 @@ def failed(voice: Page) -> None:
     expect_headline(voice, "Something went wrong")
 
 
-STATES = [idle, preparing, talking, interrupted, muted, ended, blocked, failed]
+STATES = [idle, preparing, minting, thinking, talking, interrupted, muted, reconnecting, ended, blocked, failed]
 
 
 @pytest.mark.parametrize("reach", STATES, ids=lambda reach: reach.__name__)
-def test_the_voice_page_is_accessible(open_page: OpenPage, silence: Path, reach: Callable[[Page], None]) -> None:
+def test_item_10_the_voice_page_is_accessible(
+    open_page: OpenPage, silence: Path, reach: Callable[[Page], None]
+) -> None:
     voice = open_page(silence)
     reach(voice)
     assert_fine_in_every_dress(voice)
+    assert_fits_with_large_text(voice)
 
 
 def test_pages_for_anybody_are_accessible(open_page: OpenPage) -> None:
@@ -117,7 +158,13 @@ def test_pages_for_anybody_are_accessible(open_page: OpenPage) -> None:
         assert_fine_in_every_dress(login)
 
 
-def test_nothing_moves_for_who_wants_less_motion(open_page: OpenPage, silence: Path) -> None:
+def test_item_9_nothing_moves_on_wish_and_forced_colours_leave_the_icons(open_page: OpenPage, silence: Path) -> None:
     voice = open_page(silence)
     talking(voice)
     assert voice.evaluate("document.getAnimations().length") == 0
+    voice.emulate_media(forced_colors="active", reduced_motion="reduce")
+    painted = """() => {
+        const colour = (of) => getComputedStyle(document.querySelector(of)).backgroundColor;
+        return ['mute', 'end'].map((name) => colour(`[data-action=${name}] .icon`) !== colour(`[data-action=${name}]`));
+    }"""
+    assert voice.evaluate(painted) == [True, True]
