@@ -64,7 +64,7 @@ def test_a_used_secret_is_told_and_the_next_try_works(open_page: OpenPage, site:
     expect_next_try_to_work(voice)
 
 
-def test_item_55_a_second_call_at_once_is_told_and_can_take_the_place_of_the_first(
+def test_items_16_and_55_a_second_call_at_once_is_told_and_can_take_the_place_of_the_first(
     open_page: OpenPage, strict: Callable[..., Site]
 ) -> None:
     at = strict(CALLS_AT_ONCE="1")
@@ -80,7 +80,9 @@ def test_item_55_a_second_call_at_once_is_told_and_can_take_the_place_of_the_fir
     expect_state(second, "ended")
 
 
-def test_too_many_tries_wait_as_long_as_the_server_says(open_page: OpenPage, strict: Callable[..., Site]) -> None:
+def test_item_56_too_many_tries_wait_as_long_as_the_server_says(
+    open_page: OpenPage, strict: Callable[..., Site]
+) -> None:
     at = strict(ISSUE_RATE="1/8s")
     voice = open_page(at=at)
     for _ in range(8):
