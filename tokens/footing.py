@@ -37,15 +37,17 @@ def footing_of(request: HttpRequest, user: User, key: ApiKey | None) -> Footing:
 
 def find_lost(footings: Collection[Footing]) -> set[Footing]:
     """Return those that no longer hold: user disabled, key revoked or disabled, session ended, password changed."""
+    users = set(_pks(User.objects.filter(is_active=True), {footing.user_pk for footing in footings}))
     hashes = _session_hashes(footings)
     keys = set(_pks(ApiKey.objects.filter(enabled=True, revoked_at=None), {footing.key_pk for footing in footings}))
     sessions = _live_sessions(footings)
-    return {footing for footing in footings if not _holds(footing, hashes, keys, sessions)}
+    return {footing for footing in footings if not _holds(footing, users, hashes, keys, sessions)}
 
 
 def _session_hashes(footings: Iterable[Footing]) -> dict[int, str]:
-    """Return the active users, with what their sessions hold of their password."""
-    users = User.objects.filter(pk__in={footing.user_pk for footing in footings}, is_active=True)
+    """Return what sessions hold of their user's password, by user; only for those who stand on a session."""
+    numbers = {footing.user_pk for footing in footings if footing.session_key}
+    users = User.objects.filter(pk__in=numbers) if numbers else ()
     return {user.pk: user.get_session_auth_hash() for user in users}
 
 
@@ -59,9 +61,9 @@ def _pks(rows: QuerySet[Any], pks: set[Any]) -> Iterable[Any]:
     return rows.filter(pk__in=known).values_list("pk", flat=True) if known else ()
 
 
-def _holds(footing: Footing, hashes: dict[int, str], keys: set[object], sessions: set[str]) -> bool:
-    if footing.user_pk not in hashes or (footing.key_pk is not None and footing.key_pk not in keys):
+def _holds(footing: Footing, users: set[object], hashes: dict[int, str], keys: set[object], sessions: set[str]) -> bool:
+    if footing.user_pk not in users or (footing.key_pk is not None and footing.key_pk not in keys):
         return False
     if not footing.session_key:
         return True
-    return footing.session_key in sessions and hashes[footing.user_pk] == footing.session_hash
+    return footing.session_key in sessions and hashes.get(footing.user_pk) == footing.session_hash
