@@ -31,7 +31,7 @@ from relay import hang_ups
 from tests.api_docs.conformance import check_answer
 from tokens.cache_pause import ask_again
 from usage.models import Price
-from voiceagent.upstream import close_upstream_http
+from voiceagent.upstream import _sessions, _socket_sessions, close_upstream_http
 
 T = TypeVar("T")
 DATA = Path(__file__).parent / "data"
@@ -129,6 +129,16 @@ def every_answer_is_as_described(monkeypatch: pytest.MonkeyPatch) -> None:
 def empty_cache() -> None:
     cache.clear()
     ask_again()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_open() -> Iterator[None]:
+    """Fail the test itself that leaves an HTTP session to the upstream open: the warning would come in a later one."""
+    yield
+    left = [session for session in (*_sessions.values(), *_socket_sessions.values()) if not session.closed]
+    _sessions.clear()
+    _socket_sessions.clear()
+    assert not left, "close_this_loop_s() is owed, by the loop that asked the upstream"
 
 
 def make_user(name: str, *, is_staff: bool = False) -> User:

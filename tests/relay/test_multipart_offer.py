@@ -1,6 +1,5 @@
 """POST /v1/realtime/calls with an API key: one multipart request is a secret issued and a call made."""
 
-import asyncio
 import json
 from collections.abc import Callable
 
@@ -8,12 +7,11 @@ import openai
 import pytest
 from asgiref.sync import sync_to_async
 from django.test import AsyncClient
-from pytest_django import Settings
-from pytest_django.live_server_helper import LiveServer
 
 from audit.models import AuditEvent
 from relay.models import Call
 from tests.conftest import FakeUpstream, session_of
+from tests.relay.conftest import serving
 from tests.relay.test_relay_offer import URL, Answer, code
 from tests.tokens.conftest import MakeKey
 from tests.tokens.conftest import make_key as make_key
@@ -172,13 +170,11 @@ async def test_an_allowance_that_is_used_up_holds(
 
 
 async def test_the_vendor_s_client_makes_a_call_unchanged(
-    live_server: LiveServer, key: str, upstream: FakeUpstream, offer_sdp: str, answer_sdp: str, settings: Settings
+    key: str, upstream: FakeUpstream, offer_sdp: str, answer_sdp: str
 ) -> None:
-    with openai.OpenAI(base_url=f"{live_server.url}/v1", api_key=key, max_retries=0) as client:
-        answer = await asyncio.to_thread(
-            client.realtime.calls.create,
-            sdp=offer_sdp,
-            session={"type": "realtime", "audio": {"output": {"voice": "cedar"}}},
+    async with serving() as address, openai.AsyncOpenAI(base_url=f"http://{address}/v1", api_key=key) as client:
+        answer = await client.realtime.calls.create(
+            sdp=offer_sdp, session={"type": "realtime", "audio": {"output": {"voice": "cedar"}}}
         )
 
     assert answer.text == answer_sdp
