@@ -4,6 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CLIENTS := .tools/clients
 LOCKS := requirements.txt requirements-engine.txt
 # Two processes, each with its own database; a file's tests stay together, since they share what takes long to start.
 IN_PARALLEL := -n 2 --dist loadfile --durations=30
@@ -50,7 +51,13 @@ types: $(VENV)/.dev node_modules/.installed
 	$(BIN)/mypy .
 	$(BIN)/python -m voiceagent.node npm run --silent types
 
-test-python: $(VENV)/.dev node_modules/.installed curl
+# Clients that others wrote and that want other versions than the server has: an environment of their own.
+$(CLIENTS)/.installed: requirements-clients.txt $(VENV)/.dev
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(CLIENTS)
+	@$(BIN)/uv pip sync --quiet --require-hashes --python $(CLIENTS) requirements-clients.txt
+	@touch $@
+
+test-python: $(VENV)/.dev node_modules/.installed $(CLIENTS)/.installed curl
 	$(BIN)/python -m pytest --ignore tests/e2e $(IN_PARALLEL)
 
 test-js: node_modules/.installed
@@ -70,9 +77,10 @@ lock: $(VENV)/.dev
 	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links -c requirements.txt requirements-engine.in -o requirements-engine.txt
 	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links -c requirements.txt -c requirements-engine.txt requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links requirements-clients.in -o requirements-clients.txt
 
 docs: $(VENV)/.installed
 	$(BIN)/python manage.py error_catalogue > docs/errors.md
 
 clean:
-	rm -rf $(VENV) node_modules staticfiles static/vendor test-results
+	rm -rf $(VENV) $(CLIENTS) node_modules staticfiles static/vendor test-results

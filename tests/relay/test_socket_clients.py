@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
-from tests.e2e.site import Site, run_in_shell, start_processes, wait_for
+from tests.e2e.site import ROOT, Site, run_in_shell, start_processes, wait_for
+from tests.engine.caller import Caller as WebRtcCaller
 from tests.migrated import on_sqlite_alone
 from voiceagent.sdk_build import find_node
 
@@ -105,6 +107,44 @@ async def test_the_openai_package_talks_calls_a_tool_and_interrupts(caller: Call
 
 
 @pytest.fixture
+async def connected(caller: Caller) -> AsyncIterator[WebRtcCaller]:
+    """A call over WebRTC, whose page has asked for the tool."""
+    made = WebRtcCaller(caller.site.url, caller.key)
+    yield await made.dial({"tools": [TOOL]})
+    await made.close()
+
+
+async def test_the_openai_package_talks_calls_a_tool_and_interrupts_from_the_sideband(
+    caller: Caller, connected: WebRtcCaller
+) -> None:
+    client = AsyncOpenAI(api_key=caller.key, base_url=f"{caller.site.url}/v1", websocket_base_url=caller.socket_url)
+    async with client, client.realtime.connect(call_id=connected.call_id) as connection:
+        await read_until(connection, "session.created")
+        await connection.conversation.item.create(item=message("Find the book Dune"))
+        await connection.response.create()
+        called = (await read_until(connection, "response.done"))[-1].response.output[0]
+        output: Any = {"type": "function_call_output", "call_id": called.call_id, "output": '{"copies": 2}'}
+        await connection.conversation.item.create(item=output)
+        await connection.response.create()
+        told = (await read_until(connection, "response.done"))[-1].response
+        await connected.wait_for("output_audio_buffer.stopped")
+
+        place = len(connected.events)
+        await connection.conversation.item.create(item=message(LONG))
+        await connection.response.create()
+        await connected.wait_for("output_audio_buffer.started", place)
+        await connection.response.cancel()
+        await connection.output_audio_buffer.clear()
+        cut = (await read_until(connection, "response.done"))[-1].response
+        await connected.wait_for("output_audio_buffer.cleared", place)
+
+    assert (called.type, called.name) == ("function_call", "find_book")
+    assert "copies" in told.output[0].content[0].transcript
+    assert (cut.status, cut.status_details.reason) == ("cancelled", "client_cancelled")
+    assert caller.call()[:2] == ("webrtc", "live")
+
+
+@pytest.fixture
 def caller_of_short_sessions(tmp_path: Path) -> Iterator[Caller]:
     """A site whose engine ends every session after six seconds, and whose calls may last longer."""
     site = start_processes(
@@ -157,3 +197,28 @@ def test_the_agents_sdk_for_node_talks_calls_a_tool_and_interrupts(caller: Calle
     assert "copies" in seen["said"][0]
     assert seen["said"][1] == "cancelled"
     assert seen["audioBytes"] > 10_000
+
+
+def snippets(caller: Caller, folder: Path) -> list[Path]:
+    """Write down the guide's Python with this site's address and key; returns the files in the page's order."""
+    page = (ROOT / "docs" / "websocket.md").read_text()
+    codes = re.findall(r"^```python run\n(.*?)^```", page, re.S | re.M)
+    files = [folder / f"snippet_{number}.py" for number in range(len(codes))]
+    for file, code in zip(files, codes, strict=True):
+        code = code.replace("https://YOUR-HOST/v1", f"{caller.site.url}/v1").replace("vak_…", caller.key)
+        file.write_text(code.replace("wss://YOUR-HOST/v1", caller.socket_url))
+    return files
+
+
+def test_the_agents_sdk_for_python_talks_calls_a_tool_and_is_spoken_over(caller: Caller, tmp_path: Path) -> None:
+    python = ROOT / ".tools" / "clients" / "bin" / "python"
+    assert python.exists(), "Install the clients that others wrote: make .tools/clients/.installed"
+    command = [python, Path(__file__).with_name("agents_client.py"), *snippets(caller, tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S * 2, check=False)
+
+    assert done.returncode == 0, done.stderr
+    *printed, last = done.stdout.splitlines()
+    seen = json.loads(last)
+    assert (len(printed) > 2, printed[-1][:5]) == (True, "play "), printed
+    assert (seen["tools"][0], seen["errors"], seen["interrupted"]) == ("Two copies of Dune.", [], 1)
+    assert seen["sound"] > 100_000
