@@ -11,6 +11,11 @@ def newest_checkpoint() -> AuditCheckpoint | None:
     return AuditCheckpoint.objects.filter(previous_size__isnull=False).order_by("-size").first()
 
 
+def sealing_checkpoint(event: int) -> AuditCheckpoint | None:
+    """Return the checkpoint that an event was sealed with; its repetitions, which no index holds, are passed over."""
+    return AuditCheckpoint.objects.filter(previous_size__isnull=False, size__gte=event).order_by("size").first()
+
+
 def newest_note_of(checkpoint: AuditCheckpoint) -> str:
     """Return a checkpoint's note as it was signed last, so that its time shows that somebody is there."""
     latest = AuditCheckpoint.objects.filter(size=checkpoint.size).order_by("-pk").first() or checkpoint

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django import template
 
 from audit.models import AuditEvent
-from audit.tree_models import AuditCheckpoint
+from audit.stored_tree import sealing_checkpoint
 from voiceagent.admin_words import time_of
 
 register = template.Library()
@@ -15,7 +15,7 @@ register = template.Library()
 def audit_table(events: Sequence[AuditEvent]) -> dict[str, object]:
     """Tell also since when all of them stand in the sealed record; nothing of that while one does not."""
     numbers = [event.pk for event in events]
-    sealed = AuditCheckpoint.objects.filter(size__gte=max(numbers, default=0)).order_by("size", "pk").first()
+    sealed = sealing_checkpoint(max(numbers, default=0))
     return {
         "rows": [{"event": event, "when": time_of(event.recorded_at)} for event in events],
         "checkpoint": sealed,

@@ -4,10 +4,14 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from audit.actions import Action
 from audit.models import AuditEvent, AuditPersonal
 from audit.services import record_event
+from audit.stored_tree import sealing_checkpoint
+from audit.tree_models import AuditCheckpoint
 from tests.conftest import make_user
 
 pytestmark = pytest.mark.django_db
@@ -27,6 +31,28 @@ def page(client: Client, event: AuditEvent) -> str:
 def ask(client: Client, event: AuditEvent, method: str = "post") -> tuple[int, str]:
     response = getattr(client, method)(f"/admin/audit/auditevent/{event.pk}/personal/")
     return response.status_code, response.content.decode()
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL reads a table of a few rows without its indexes")
+def test_the_checkpoint_of_an_event_is_found_by_index() -> None:
+    with CaptureQueriesContext(connection) as asked:
+        assert sealing_checkpoint(7) is None
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {asked[0]['sql']}")
+        plan = [step[-1] for step in cursor.fetchall()]
+
+    assert plan == ["SEARCH audit_auditcheckpoint USING INDEX checkpoint_size (size>?)"]
+
+
+def test_an_events_checkpoint_is_the_first_one_that_covers_it() -> None:
+    for size, previous in [(5, 0), (5, None), (9, 5), (9, None), (12, 9)]:
+        AuditCheckpoint.objects.create(
+            size=size, previous_size=previous, root="", note="", signing_key=0, gaps=0, made_at=timezone.now()
+        )
+
+    found = [sealing_checkpoint(event) for event in (1, 5, 6, 12, 13)]
+
+    assert [checkpoint and checkpoint.size for checkpoint in found] == [5, 5, 9, 12, None]
 
 
 def test_the_page_tells_the_event_and_the_rest_of_its_request(adas_client: Client, event: AuditEvent) -> None:
