@@ -273,15 +273,16 @@ def measure(client: Client, path: str, rounds: int) -> dict[str, float]:
 
 async def measure_export() -> dict[str, float]:
     """Return how soon an export of all issuances begins, how long it takes, and what memory it needs meanwhile."""
-    issuances, before_mb, most_mb, first_s, lines = Issuance.objects.all(), memory_mb(), 0.0, 0.0, 0
+    parts, before_mb, most_mb, first_s, lines = csv_rows(Issuance.objects.all()), memory_mb(), 0.0, 0.0, 0
     began = time.perf_counter()
-    async for text in csv_rows(issuances):
+    await anext(parts)  # the heading, which no database was asked for
+    async for text in parts:
         first_s = first_s or time.perf_counter() - began
         lines += text.count("\n")
         most_mb = max(most_mb, memory_mb() - before_mb)
     took_s = time.perf_counter() - began
     return {
-        "rows": lines - 1,
+        "rows": lines,
         "first_ms": round(first_s * 1000),
         "rows_a_second": round(lines / took_s),
         "grown_mb": round(most_mb, 1),
