@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from realtime_api.session import merge_session
 from relay.conversation import Event
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Reaction:
         """Take in another's wishes, behind one's own."""
         self.upstream += other.upstream
         self.client += other.client
-        self.session |= other.session
+        self.session = merge_session(self.session, other.session)
         self.say += other.say
         self.answer |= other.answer
         self.without_tools |= other.without_tools

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Final
 
 from relay.acts import Act, Reaction
-from relay.models import Call
 from relay.watch import Watch, line_event
 
 GREETING_ID: Final = "server_greeting"
@@ -13,7 +12,7 @@ GREETING_ID: Final = "server_greeting"
 class Greeting(Act):
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
-        self._is_due = watch.call.monitoring == Call.Monitoring.NOT_YET and watch.call.continues_id is None
+        self._is_due = not watch.is_taken_over and watch.call.continues_id is None
 
     def begin(self, now: datetime) -> Reaction:
         is_due, self._is_due = self._is_due, False

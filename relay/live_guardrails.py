@@ -64,7 +64,6 @@ class Guardrails(Act):
         self._over: set[str] = set()  # of those, the ones that have ended
         self._pending: set[str] = set()  # what people said and nobody has looked at yet
         self._owes_answer = False
-        self._answers_itself = False  # the upstream was told not to
 
     def begin(self, now: datetime) -> Reaction:
         return self._follow_version()
@@ -107,22 +106,10 @@ class Guardrails(Act):
         """Take up the rules, and look at what was said meanwhile."""
         self._rules = await database_sync_to_async(_rules_of)(slugs)
         self._is_loading = False
-        reaction = self._hold_back()
+        reaction = self._watch.hold_back(self._holds_back())
         for item_id, said in tuple(self._texts.items()):
             reaction.add(self._find(said, item_id, is_whole=False))
         return reaction
-
-    def _hold_back(self) -> Reaction:
-        """While rules look at what people say, the upstream answers nothing by itself."""
-        holds = self._holds_back()
-        if holds == self._answers_itself:
-            return Reaction()
-        self._answers_itself = holds
-        turns = self._turn_detection()
-        if not turns:
-            return Reaction()
-        changed = {"type": turns["type"], "create_response": not holds}
-        return Reaction(session={"audio": {"input": {"turn_detection": turns | changed}}})
 
     def _holds_back(self) -> bool:
         return any(rule.side == "input" and not rule.records_only for rule in self._rules)
@@ -130,9 +117,6 @@ class Guardrails(Act):
     def _input_audio(self) -> dict[str, Any]:  # Any: as the session has it
         audio = (self._watch.conversation.session or {}).get("audio") or {}
         return audio.get("input") or {}
-
-    def _turn_detection(self) -> dict[str, Any]:
-        return self._input_audio().get("turn_detection") or {}
 
     # What happens.
 
@@ -302,8 +286,7 @@ class Guardrails(Act):
         """Have the words answered, if nobody else does and nothing else is still looked at."""
         was_held = item_id in self._pending
         self._pending.discard(item_id)
-        turns = self._turn_detection()
-        is_ours = is_spoken and was_held and bool(turns) and not turns.get("create_response", True)
+        is_ours = is_spoken and was_held and self._watch.answers_for_upstream
         answers = (self._owes_answer or is_ours) and not self._pending
         if answers:
             self._owes_answer = False

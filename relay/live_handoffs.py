@@ -12,7 +12,6 @@ from realtime_api.errors import CodedError
 from relay.acts import Act, Reaction, Work
 from relay.conversation import Event
 from relay.handoffs import HANDED, By, hand_over, handoff_session, output_event, output_of
-from relay.models import Call
 from relay.watch import Watch
 
 IN_A_ROW: Final = 3  # without a word by the person
@@ -26,7 +25,7 @@ class Handoffs(Act):
         self._asked: set[str] = set()
         self._announced: set[str] = set()  # known to a socket's client before they are whole
         self._in_a_row = 0
-        self._is_taken_over = watch.call.monitoring != Call.Monitoring.NOT_YET
+        self._is_taken_over = watch.is_taken_over
 
     def begin(self, now: datetime) -> Reaction:
         """Say once more what the agent brought along: the process before may have died between the row and that."""

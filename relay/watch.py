@@ -45,6 +45,7 @@ class Watch:
     check_tools: Callable[[object], None] | None = None
     acts: list[Act] = field(default_factory=list)
     is_reachable: bool = False  # whether events can be sent to it right now
+    is_held_back: bool = False  # rules look at what people say before it is answered
     has_joined: bool = False
     is_gone: bool = False  # the upstream knows the call no more
     is_ending: bool = False
@@ -69,6 +70,17 @@ class Watch:
         self.gaps = self.call.gaps
         self.monitoring = self.call.monitoring
         self.is_muted = self.call.muted
+        self._is_to_answer_again = self.is_muted  # by itself, as soon as the upstream may
+
+    @property
+    def is_taken_over(self) -> bool:
+        """Whether another process looked after the call before."""
+        return self.call.monitoring != Call.Monitoring.NOT_YET
+
+    @property
+    def answers_for_upstream(self) -> bool:
+        """Whether an answer that the upstream would give by itself is ours to ask for."""
+        return self.is_held_back and self._is_to_answer_again
 
     @property
     def is_complete(self) -> bool:
@@ -114,6 +126,8 @@ class Watch:
         if event.get("type") in ("response.created", "error"):
             self._take_own(event)
         reaction = self._of_acts(lambda act: act.take(event, now))
+        if event.get("type") in ("session.created", "session.updated"):
+            reaction.add(self._switch_answers())
         if repair := self.repair(now):
             reaction.upstream.insert(0, repair)
         return self.settle(reaction)
@@ -215,7 +229,7 @@ class Watch:
             return Reaction(say=[command.text])
         if command.kind in (CallCommand.Kind.MUTE, CallCommand.Kind.UNMUTE):
             self.is_muted = command.kind == CallCommand.Kind.MUTE
-            return Reaction(self._answering_events())
+            return self._switch_answers()
         if command.kind == CallCommand.Kind.AGENT and command.agent_version is not None:
             return handed_over(command.agent_version)
         return Reaction(session=dict(command.session))
@@ -228,14 +242,29 @@ class Watch:
         if "tools" in changes:
             self.tools = tool_names(changes)
 
-    def _answering_events(self) -> list[Event]:
-        """Return the update by which the upstream answers what it hears, or no more."""
+    def hold_back(self, holds: bool) -> Reaction:
+        """Have the upstream answer nothing by itself, so that rules can look at words first; or as it did before."""
+        self.is_held_back = holds
+        self._is_to_answer_again |= holds and self.is_taken_over  # the process before has told it not to
+        return self._switch_answers()
+
+    def _switch_answers(self) -> Reaction:
+        """Return the update by which the upstream answers nothing by itself while it may not, and does so again after.
+
+        A client whose turns it does not answer by itself is left as it is: that client asks for its answers.
+        """
+        turns = self._turn_detection()
+        if not turns:
+            return Reaction()
+        answers, may_answer = turns.get("create_response", True), not (self.is_muted or self.is_held_back)
+        if answers == may_answer or (may_answer and not self._is_to_answer_again):
+            return Reaction()
+        self._is_to_answer_again = not may_answer
+        return Reaction(session={"audio": {"input": {"turn_detection": turns | {"create_response": may_answer}}}})
+
+    def _turn_detection(self) -> dict[str, Any]:
         audio = (self.conversation.session or {}).get("audio") or {}
-        turn_detection = (audio.get("input") or {}).get("turn_detection")
-        if not turn_detection:
-            return []  # its page says when to answer
-        changed = {"type": turn_detection["type"], "create_response": not self.is_muted}
-        return [session_event({"audio": {"input": {"turn_detection": turn_detection | changed}}})]
+        return (audio.get("input") or {}).get("turn_detection") or {}
 
     def report(self) -> Report:
         """Return what is to be written, and forget it."""

@@ -12,7 +12,7 @@ from realtime_api.errors import CodedError
 from relay.acts import Act, Reaction, Work
 from relay.conversation import Event
 from relay.handoffs import hand_over, handed_over
-from relay.models import Call, Handoff
+from relay.models import Handoff
 from relay.watch import Watch
 from tools import running, services
 from tools.database import in_database
@@ -38,7 +38,7 @@ class LiveTools(Act):
         self._announced: set[str] = set()  # of those that will be, known to a socket's client before they are whole
         self._at_work = 0
         self._in_a_row = 0
-        self._may_have_past = watch.call.monitoring != Call.Monitoring.NOT_YET
+        self._may_have_past = watch.is_taken_over
 
     def begin(self, now: datetime) -> Reaction:
         """Take over what a process that died had in hand. What this one has in hand goes on by itself."""

@@ -222,6 +222,72 @@ def test_without_a_sideband_a_command_waits_and_then_fails(watch: Watch) -> None
     assert watch.report().obeyed == {1: "call_out_of_reach"}
 
 
+def answers_by_itself(watch: Watch) -> object:
+    return (watch.conversation.session or {})["audio"]["input"]["turn_detection"]["create_response"]
+
+
+def test_who_may_speak_again_answers_as_before(watch: Watch) -> None:
+    told(watch, command("mute"))
+    assert answers_by_itself(watch) is False
+    told(watch, command("unmute", pk=2))
+
+    assert answers_by_itself(watch) is True
+
+
+def test_a_rule_that_holds_words_back_outlasts_a_mute(watch: Watch) -> None:
+    watch.settle(watch.hold_back(True))
+    assert answers_by_itself(watch) is False
+    told(watch, command("mute"))
+    assert told(watch, command("unmute", pk=2)) == []
+    watch.settle(watch.hold_back(False))
+
+    assert answers_by_itself(watch) is True
+
+
+def test_a_mute_outlasts_a_rule_that_held_words_back(watch: Watch) -> None:
+    watch.settle(watch.hold_back(True))
+    told(watch, command("mute"))
+    assert watch.settle(watch.hold_back(False)).upstream == []
+    told(watch, command("unmute", pk=2))
+
+    assert answers_by_itself(watch) is True
+
+
+def test_a_client_that_asks_for_its_answers_itself_goes_on_doing_so(watch: Watch) -> None:
+    turns = {"type": "server_vad", "create_response": False}
+    watch.take(session(audio={"input": {"turn_detection": turns}}), at(1))
+    told(watch, command("mute"))
+    told(watch, command("unmute", pk=2))
+
+    assert answers_by_itself(watch) is False
+
+
+def test_a_client_cannot_have_a_muted_assistant_answer(watch: Watch) -> None:
+    told(watch, command("mute"))
+    turns = {"type": "semantic_vad", "create_response": True}
+    (update,) = watch.take(session(audio={"input": {"turn_detection": turns}}), at(3)).upstream
+
+    assert update["session"]["audio"]["input"]["turn_detection"] == turns | {"create_response": False}
+
+
+def test_who_takes_a_muted_call_over_lets_it_answer_again(watch: Watch) -> None:
+    call = Call(pk=1, state="live", started_at=START, muted=True, monitoring="joined")
+    taken = Watch(call, Past([], []), None, START, is_reachable=True)
+    taken.take(session("created", audio={"input": {"turn_detection": {"create_response": False}}}), at(1))
+    told(taken, command("unmute"))
+
+    assert answers_by_itself(taken) is True
+
+
+def test_two_wishes_of_one_round_are_both_sent(watch: Watch, assistant: Agent) -> None:
+    """A mute and another agent change different fields of the same part of the session."""
+    wishes = command("mute"), command("agent", pk=2, agent_version=assistant.published)
+    updates = [event["session"] for event in told(watch, *wishes) if event["type"] == "session.update"]
+
+    heard = updates[0]["audio"]["input"]
+    assert (heard["turn_detection"]["create_response"], "transcription" in heard) == (False, True)
+
+
 async def test_a_supervisor_carries_wishes_out_in_a_live_call(
     caller: Caller, quick: None, supervisor: Supervisor, alice: User, assistant: Agent
 ) -> None:
