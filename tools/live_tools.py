@@ -107,18 +107,19 @@ class LiveTools(Act):
             outcome = run.refusal or await self._outcome_of(run)
         finally:
             self._at_work -= 1
-        told = self._told(wanted.tool_call_id, outcome, is_last=wanted.is_too_often)
-        if outcome.hand_over_to:
-            told.add(await self._handed_over(outcome.hand_over_to))
-        return told
+        if not outcome.hand_over_to:
+            return self._told(wanted.tool_call_id, outcome, is_last=wanted.is_too_often)
+        return await self._handed_over(wanted.tool_call_id, outcome)
 
-    async def _handed_over(self, slug: str) -> Reaction:
-        """Give the call to another agent, as a tool wants; where that cannot be, which is on record, it stays."""
+    async def _handed_over(self, tool_call_id: str, outcome: Outcome) -> Reaction:
+        """Give the call to another agent, as a tool wants; where that cannot be, it stays, and its model is told."""
         try:
-            version = await in_database(hand_over, self._watch.call.pk, slug, by=Handoff.By.CODE)
-        except CodedError:
-            return Reaction()
-        return handed_over(version)
+            version = await in_database(hand_over, self._watch.call.pk, outcome.hand_over_to, by=Handoff.By.CODE)
+        except CodedError as exc:
+            return self._told(tool_call_id, running.not_handed_over(outcome, exc))
+        told = self._told(tool_call_id, outcome)
+        told.add(handed_over(version))
+        return told
 
     async def _outcome_of(self, run: Run) -> Outcome:
         assert run.tool is not None

@@ -82,6 +82,12 @@ def failure(error: CodedError) -> Outcome:
     return Outcome(json.dumps({"error": True, "message": message, "status": error.status}), error.code)
 
 
+def not_handed_over(outcome: Outcome, error: CodedError) -> Outcome:
+    """Return what a tool gave that wanted another agent to have the call, with the reason why none has it."""
+    result = json.loads(outcome.output)
+    return Outcome(json.dumps({"result": result, "handed_over": False} | json.loads(failure(error).output)), error.code)
+
+
 def _start(tool: VoiceTool, context: CallContext, arguments: dict[str, Any], tell: Callable[[Outcome], object]) -> None:
     places = _places
     if not places.acquire(blocking=False):

@@ -217,7 +217,9 @@ async def test_a_tool_gives_the_call_to_another_agent(
     billing.published = await AgentVersion.objects.acreate(agent=billing, instructions="Count.")
     await billing.asave()
 
-    assert await told(socket_upstream, "to_billing", {"agent": slug}) == {"invoice": 7}
+    answer = await told(socket_upstream, "to_billing", {"agent": slug})
+    words = {"error": True, "message": "There is no such assistant, or it is not open to you.", "status": 404}
+    assert answer == ({"invoice": 7} if is_handed_over else {"result": {"invoice": 7}, "handed_over": False} | words)
     await socket_upstream.was_told("response.create")
     updates = [
         event["session"].get("instructions") for event in socket_upstream.told if event["type"] == "session.update"
@@ -226,6 +228,20 @@ async def test_a_tool_gives_the_call_to_another_agent(
     action = "call.handed_over" if is_handed_over else "call.handoff_refused"
     event = await AuditEvent.objects.aget(action=action)
     assert event.facts["by"] == "code"
+
+
+async def test_a_tool_after_a_handoff_is_the_new_agent_s(socket: Socket, socket_upstream: SocketUpstream) -> None:
+    billing = await Agent.objects.acreate(slug="billing", name="Billing")
+    billing.published = await AgentVersion.objects.acreate(agent=billing, instructions="Count.", tools=["find_book"])
+    await billing.asave()
+    await told(socket_upstream, "to_billing", {"agent": "billing"})
+    await socket_upstream.was_told("response.create")
+    await socket_upstream.say(wants("find_book", {"title": "Dune"}, "call_2"))
+    await until(lambda: ToolCall.objects.filter(tool_call_id="call_2", state="done").exists())
+
+    asked = [row async for row in ToolCall.objects.order_by("id")]
+    assert [row.agent_version_id for row in asked[1:]] == [billing.published.pk]
+    assert asked[0].agent_version_id != billing.published.pk
 
 
 # Approval.
