@@ -9,7 +9,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from weakref import WeakKeyDictionary
@@ -21,10 +21,11 @@ from audit import group_commit
 from audit.exceptions import AuditUnavailable
 from audit.group_commit import Group
 from relay import exceptions
-from relay.close_codes import INTERNAL_ERROR, End, Reason, end_for, refusal_code
+from relay.close_codes import INTERNAL_ERROR, TRY_AGAIN_LATER, End, Reason, end_for, refusal_code
 from relay.constants import (
     EVENTS_A_SECOND,
     EVENTS_AT_ONCE,
+    HEARTBEAT_TIMEOUT_S,
     SIDEBANDS_A_CALL,
     SOCKET_SEEN_S,
     SOCKET_STALL_S,
@@ -106,7 +107,7 @@ class OpenSockets:
         self.owner = f"web-{socket.gethostname()[:30]}-{os.getpid()}-{secrets.token_hex(4)}"
         self._open: set[OpenSocket] = set()
         self._watch: asyncio.Task[None] | None = None
-        self._seen_at = 0.0
+        self._seen_at = self._asked_at = 0.0
         self._places = 0
 
     @property
@@ -131,6 +132,7 @@ class OpenSockets:
     def add(self, socket: OpenSocket) -> None:
         self._open.add(socket)
         if self._watch is None:
+            self._asked_at = asyncio.get_running_loop().time()
             self._watch = asyncio.create_task(self._watch_all())
 
     def remove(self, socket: OpenSocket) -> None:
@@ -165,12 +167,24 @@ class OpenSockets:
             for each in asked:
                 if each.watch is not None:
                     each.watch.take_back(reports[each.watch.call.pk])
+            self._end_over(asked, {}, {})
+            self._end_unasked(asked, now)
             if not isinstance(exc, AuditUnavailable):
                 raise
             logger.warning("whether %d sockets may stay open could not be asked", len(asked))
             return
+        self._asked_at = now
         if is_due:
             self._seen_at = now
+        self._end_over(asked, told, over)
+
+    def _end_over(
+        self,
+        asked: Collection[OpenSocket],
+        told: Mapping[int, CallStanding],
+        over: Mapping[Standing, Call.EndReason],
+    ) -> None:
+        """End what has reached a limit, by what the database told, or told last; let the rest follow its commands."""
         for each in asked:
             try:
                 reason = over.get(each.standing) or _verdict(each.watch, told)
@@ -180,6 +194,15 @@ class OpenSockets:
                     each.live.obey()
             except Exception:  # one call's trouble must not leave the others without limits
                 logger.exception("a socket could not be looked after call=%s", each.standing.call_pk)
+
+    def _end_unasked(self, asked: Collection[OpenSocket], now: float) -> None:
+        """End all after a time in which nobody could be asked: the worker misses them by then, and closes their calls.
+
+        That its user was disabled, or its money is used up, would be learnt by nobody either.
+        """
+        if now - self._asked_at >= HEARTBEAT_TIMEOUT_S:
+            for each in asked:
+                each.joint.end(End(Reason.SERVER_LOST, TRY_AGAIN_LATER, AuditUnavailable()))
 
 
 def _verdict(watch: Watch | None, told: Mapping[int, CallStanding]) -> Call.EndReason | None:

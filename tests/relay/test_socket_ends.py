@@ -26,7 +26,7 @@ from tests.relay.conftest import serving
 from tests.relay.socket_client import Relay, Socket, ended_call, key_of, secret_of, the_call
 from tests.relay.socket_upstream import SocketUpstream
 from tokens.key_services import revoke_api_key
-from tokens.models import ApiKey, Issuance
+from tokens.models import ApiKey, Issuance, Policy
 from tokens.services import revoke_issuance
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -345,3 +345,23 @@ async def test_a_socket_outlives_a_database_that_does_not_answer_and_ends_withou
 
     await asyncio.wait_for(socket_upstream.closed.wait(), 5)
     assert (await the_call()).state == "live"  # until the worker misses its socket
+
+
+async def test_nobody_speaks_while_the_database_is_away_and_the_call_ends_all_the_same(
+    relay: Relay, alice: User, assistant: Agent, request: pytest.FixtureRequest
+) -> None:
+    await Policy.objects.acreate(user=alice, call_idle_s=2)
+    socket = await relay.open(await secret_of(alice, assistant))
+    await socket.read("session.created")
+    request.getfixturevalue("no_database")
+
+    assert await socket.closing() == 4408
+
+
+async def test_no_socket_outlives_its_call_which_the_worker_closes_when_it_is_not_heard_of(
+    socket: Socket, no_database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_sockets, "HEARTBEAT_TIMEOUT_S", 1.0)
+
+    assert (await socket.read("error"))["error"]["code"] == "audit_unavailable"
+    assert await socket.closing() == 1013
