@@ -57,6 +57,7 @@ class Standing:
     has_allowance: bool  # False: its user's allowance is used up by what it spent
     commands: tuple[CallCommand, ...] = ()  # that wait
     has_access: bool = True  # False: its user was disabled, or its key or secret revoked
+    seen_at: datetime | None = None  # when its page reported last
 
 
 @dataclass(frozen=True)
@@ -216,17 +217,18 @@ def _standings(own: QuerySet[Call]) -> Mapping[int, Standing]:
     """
     columns = own.values_list(
         "pk", "state", "counted_picodollars", "charged_microdollars", "user__is_active", "issuance__revoked_at",
-        "issuance__api_key__pk", "issuance__api_key__enabled", "issuance__api_key__revoked_at",
+        "issuance__api_key__pk", "issuance__api_key__enabled", "issuance__api_key__revoked_at", "last_seen_at",
     )  # fmt: skip
     waiting = _waiting_commands(own)
     standings = {}
-    for pk, state, counted, charged, is_user_active, revoked_at, key_pk, is_key_enabled, key_revoked_at in columns:
+    for pk, state, counted, charged, is_user_active, revoked_at, *of_key, seen_at in columns:
+        key_pk, is_key_enabled, key_revoked_at = of_key
         spent = -(-counted // PICODOLLARS)
         is_open = state == Call.State.LIVE
         has_allowance = not (is_open and charged and spent > charged) or _reserve(pk, spent)
         is_key_good = key_pk is None or (is_key_enabled and key_revoked_at is None)
         has_access = bool(is_user_active and is_key_good and revoked_at is None)
-        standings[pk] = Standing(is_open, spent, has_allowance, waiting.get(pk, ()), has_access)
+        standings[pk] = Standing(is_open, spent, has_allowance, waiting.get(pk, ()), has_access, seen_at)
     return standings
 
 

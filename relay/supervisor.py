@@ -11,6 +11,7 @@ import secrets
 import socket
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Event
 from typing import Any, Final, TypeVar
 
@@ -36,6 +37,7 @@ RETRY_BLIND_S: Final = 30.0
 LAST_EVENTS_S: Final = 2.0  # in which an ended call may still tell what it used
 GONE: Final = 404
 GONE_AFTER: Final = 3  # refusals of a call that was joined before; meanwhile its page may say why it ended
+PAGE_SILENT: Final = timedelta(seconds=20)  # a page that goes on with its call is heard of every 15 s
 SHORTEST_S: Final = 2.0  # a sideband that ends before has failed, too
 
 T = TypeVar("T")
@@ -50,6 +52,7 @@ class Supervisor:
         self._live: dict[int, LiveCall] = {}
         self._followers: dict[int, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._joined: set[str] = set()  # the kinds of client secrets whose calls the upstream let us join
         self._database = ThreadPoolExecutor(1, "supervisor-database")
 
     async def run(self, stop: Event) -> None:
@@ -131,19 +134,31 @@ class Supervisor:
                 failures = 0 if clock() - begun_at > SHORTEST_S else failures + 1
             except SidebandFailed as exc:
                 failures += 1
-                watch.is_gone = watch.has_joined and exc.status == GONE and failures >= GONE_AFTER
+                watch.is_gone = exc.status == GONE and self._is_over(watch, failures)
                 logger.info("no sideband call=%s status=%s failures=%s", watch.call.pk, exc.status, failures)
             except Exception:  # one call's trouble must not stay unnoticed, nor end its supervision
                 logger.exception("a sideband failed call=%s", watch.call.pk)
                 failures += 1
-            if failures > len(RETRY_DELAYS_S):
+            if failures > len(RETRY_DELAYS_S) and not watch.is_gone:
                 watch.note_blind()
             delays = (RETRY_DELAYS_S[0], *RETRY_DELAYS_S, RETRY_BLIND_S)
             await asyncio.sleep(delays[min(failures, len(delays) - 1)])
 
+    def _is_over(self, watch: Watch, failures: int) -> bool:
+        """Tell whether a call that the upstream does not know is over.
+
+        One that was never joined may be too new, of an upstream or a key without sidebands, or out of sight while its
+        page goes on: it is over when its likes could be joined, it had its time, and nothing is heard of its page.
+        """
+        if watch.was_joined:
+            return failures >= GONE_AFTER
+        has_had_its_time = failures > len(RETRY_DELAYS_S) and _kind_of(watch) in self._joined
+        return has_had_its_time and not watch.was_heard_of(timezone.now() - PAGE_SILENT)
+
     async def _listen(self, watch: Watch, call_id: str) -> None:
         async with join_call(configured_upstream(), call_id) as sideband:
             watch.note_joined(timezone.now())
+            self._joined.add(_kind_of(watch))
             live = self._live[watch.call.pk]
             try:
                 await live.reach(sideband.send)
@@ -220,6 +235,10 @@ class Supervisor:
         await close_upstream_http()
         await self._in_database(connections.close_all)
         self._database.shutdown()
+
+
+def _kind_of(watch: Watch) -> str:
+    return watch.call.issuance.kind if watch.call.issuance else ""
 
 
 def supervise(stop: Event) -> None:

@@ -78,6 +78,11 @@ class Watch:
         return self.call.monitoring != Call.Monitoring.NOT_YET
 
     @property
+    def was_joined(self) -> bool:
+        """Whether somebody saw the call, here or in another process."""
+        return self.has_joined or self.call.monitoring in (Call.Monitoring.JOINED, Call.Monitoring.LOST)
+
+    @property
     def answers_for_upstream(self) -> bool:
         """Whether an answer that the upstream would give by itself is ours to ask for."""
         return self.is_held_back and self._is_to_answer_again
@@ -107,12 +112,16 @@ class Watch:
 
     def note_blind(self) -> None:
         """Note that no sideband can be had."""
-        self._set_monitoring(Call.Monitoring.LOST if self.has_joined else Call.Monitoring.UNMONITORED)
+        self._set_monitoring(Call.Monitoring.LOST if self.was_joined else Call.Monitoring.UNMONITORED)
 
     def note_standing(self, standing: Standing) -> None:
         self._standing = standing
         waiting = {command.pk for command in standing.commands}
         self._obeyed = {number: code for number, code in self._obeyed.items() if number in waiting}
+
+    def was_heard_of(self, since: datetime) -> bool:
+        """Tell whether the call's page reported since then."""
+        return self._standing.seen_at is not None and self._standing.seen_at > since
 
     # What happens, and what is wanted of it.
 

@@ -287,6 +287,52 @@ async def test_a_call_that_ends_upstream_ends_here(
     assert (call.end_reason, call.metering) == ("upstream_ended", "settled")
 
 
+async def gone_call(user: User, assistant: Agent, **fields: Any) -> Call:
+    """The row of a call that the upstream does not know."""
+    now = timezone.now()
+    issuance = await sync_to_async(issuance_of)(user, assistant, session=SESSION)
+    return await Call.objects.acreate(
+        upstream_id="rtc_gone", issuance=issuance, user=user, agent="assistant", request_id="req_gone", state="live",
+        agent_version_id=assistant.published_id, requested_at=now, started_at=now, **fields,
+    )  # fmt: skip
+
+
+async def test_a_call_that_ended_before_it_was_joined_ends_here_where_others_can_be_joined(
+    caller: Caller, supervisor: Supervisor, alice: User, assistant: Agent
+) -> None:
+    await live_call(caller, alice, assistant)
+    async with looked_after(supervisor):
+        await until_call(monitoring="joined")
+        call = await gone_call(alice, assistant)
+        await until(lambda: Call.objects.filter(pk=call.pk, state="ended", lease_owner="").exists())
+
+    await call.arefresh_from_db()
+    assert (call.end_reason, call.monitoring, call.metering) == ("upstream_ended", "not_yet", "unmetered")
+
+
+async def test_a_call_whose_page_goes_on_is_only_out_of_sight(
+    caller: Caller, supervisor: Supervisor, alice: User, assistant: Agent
+) -> None:
+    await live_call(caller, alice, assistant)
+    async with looked_after(supervisor):
+        await until_call(monitoring="joined")
+        call = await gone_call(alice, assistant, last_seen_at=timezone.now())
+        await until(lambda: Call.objects.filter(pk=call.pk, monitoring="unmonitored").exists())
+
+    await call.arefresh_from_db()
+    assert call.state == "live"
+
+
+async def test_a_call_that_ended_while_nobody_looked_after_it_ends_here(
+    supervisor: Supervisor, alice: User, assistant: Agent
+) -> None:
+    await gone_call(alice, assistant, monitoring="joined", lease_owner="worker-that-died", lease_until=timezone.now())
+    async with looked_after(supervisor):
+        call = await until_closed()
+
+    assert (call.end_reason, call.monitoring) == ("upstream_ended", "joined")
+
+
 async def test_a_sideband_that_says_nothing_at_the_end_holds_nobody_up(
     caller: Caller, supervisor: Supervisor, alice: User, assistant: Agent, faults: Faults
 ) -> None:
