@@ -131,6 +131,7 @@ WHOLE_CALL: Final = CALL | {
             "startedAt": EARLIER,
             "endedAt": LATER,
             "heardMs": None,
+            "isRepeated": False,
         }
     ],
     "usage": [
@@ -446,12 +447,16 @@ ANSWERS: Final[dict[str, Schema]] = {
                 an_object(
                     {
                         "itemId": text(),
-                        "role": text("`user`, `assistant`, `system`, or `tool` for a tool call."),
+                        "role": text(
+                            "`user`, `assistant`, `system`, `tool` for a tool call, `handoff` for another agent, or "
+                            "`retold` for what a client put in as the assistant's."
+                        ),
                         "text": text("As far as policy keeps it."),
                         "status": text(enum=TranscriptItem.Status.values),
                         "startedAt": moment(),
                         "endedAt": or_null(moment()),
                         "heardMs": or_null(number("How much of one that was interrupted was heard, if known.")),
+                        "isRepeated": yes_or_no("A page told it again; it stands in the call that this one continues."),
                     }
                 ),
                 "In the order of the conversation.",

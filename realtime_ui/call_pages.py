@@ -18,6 +18,7 @@ from realtime_api.errors import CodedError
 from realtime_ui.call_list import PAGE_SIZE, RESULTS, CallSearch
 from realtime_ui.call_words import cost_parts, cost_words, length_words, result_words
 from realtime_ui.key_pages import owner
+from relay.conversation import RETOLD
 from relay.history import timeline
 from relay.live_calls import event_id_of
 from relay.models import Call, TranscriptItem
@@ -170,7 +171,12 @@ def row_of(call: Call, agent_names: dict[str, str]) -> Row:
 
 def speaker(line: TranscriptItem) -> str:
     """Return who said a line, in words."""
-    return {"user": _("You"), "assistant": _("Assistant"), "tool": _("Looked up")}.get(line.role, line.role)
+    words = {
+        "user": _("You"), "assistant": _("Assistant"), "tool": _("Looked up"),
+        RETOLD: _("Assistant, as the page told it"),
+    }  # fmt: skip
+    who = words.get(line.role, line.role)
+    return _("%(who)s (told again)") % {"who": who} if line.is_repeated else who
 
 
 def _agent_names() -> dict[str, str]:

@@ -19,6 +19,7 @@ MAX_LINES: Final = 2_000
 MAX_TEXT_CHARS: Final = 20_000
 MAX_ID_CHARS: Final = 128
 MAX_HEARD_MS: Final = 86_400_000
+RETOLD: Final = "retold"  # the role of what a client put in as words of the assistant's
 UNSEEN: Final = "unseen"  # stands for the id of a response whose beginning was missed
 
 Event = dict[str, Any]  # Any: an event as it came; what is read of it is checked where it is read
@@ -116,7 +117,13 @@ class Conversation:
 
     def take(self, event: Event, now: datetime) -> None:
         """Follow one server event. What cannot be read changes nothing."""
-        handler = HANDLERS.get(str(event.get("type")))
+        self._follow(HANDLERS.get(str(event.get("type"))), event, now)
+
+    def take_own(self, event: Event, now: datetime) -> None:
+        """Follow the event that adds an item of the server's."""
+        self._follow(Conversation._take_own_item, event, now)
+
+    def _follow(self, handler: "Handler | None", event: Event, now: datetime) -> None:
         if handler is None:
             return
         try:
@@ -147,20 +154,36 @@ class Conversation:
     # Items.
 
     def _take_item(self, event: Event, now: datetime) -> None:
-        item = event["item"]
-        if item["type"] == "message" and item["role"] == "user":
+        """Take an item that the model makes, or its client put in: what that one says of tools proves nothing."""
+        item, previous_item_id = event["item"], event.get("previous_item_id") or ""
+        if item["type"] == "mcp_approval_response":
+            self._take_item_json(item, now, previous_item_id)
+        if item["type"] != "message":
+            return
+        if item["role"] == "user":
             self._note_person(now)
-        self._take_item_json(item, now, event.get("previous_item_id") or "")
+        is_put_in = item["role"] == "assistant" and event["type"] in ADDED and bool(words_of(item))
+        self._take_message(item, now, RETOLD if is_put_in else item["role"], previous_item_id)
+
+    def _take_own_item(self, event: Event, now: datetime) -> None:
+        if event["item"]["type"] == "function_call_output":
+            self._take_tool_output(event["item"])
+        else:
+            self._take_item_json(event["item"], now, event.get("previous_item_id") or "")
+
+    def _take_model_item(self, event: Event, now: datetime) -> None:
+        self._take_item_json(event["item"], now)
+
+    def _take_message(self, item: Event, now: datetime, role: str, previous_item_id: str) -> None:
+        line = self._line(item["id"], now, role, previous_item_id)
+        if line is not None:
+            self._say(line, words_of(item), now, self._status_of(item))
 
     def _take_item_json(self, item: Event, now: datetime, previous_item_id: str = "") -> None:
         if item["type"] == "message":
-            line = self._line(item["id"], now, item["role"], previous_item_id)
-            if line is not None:
-                self._say(line, words_of(item), now, self._status_of(item))
+            self._take_message(item, now, item["role"], previous_item_id)
         elif item["type"] == "function_call" and item.get("status") == "completed":
             self._take_tool_call(item, now, previous_item_id)
-        elif item["type"] == "function_call_output":
-            self._take_tool_output(item)
         elif item["type"] == "mcp_call" and (item.get("output") is not None or item.get("error") is not None):
             called = {"call_id": item["id"], "name": f"{item['server_label']}.{item['name']}"}
             self._take_tool_call(item | called, now, previous_item_id)
@@ -320,7 +343,9 @@ class Conversation:
 
 
 TRANSCRIPTION: Final = "conversation.item.input_audio_transcription"
-HANDLERS: Final[dict[str, Callable[[Conversation, Event, datetime], None]]] = {
+ADDED: Final = frozenset({"conversation.item.added", "conversation.item.created"})  # empty, where the model makes it
+Handler = Callable[[Conversation, Event, datetime], None]
+HANDLERS: Final[dict[str, Handler]] = {
     "session.created": Conversation._take_session,
     "session.updated": Conversation._take_session,
     "error": Conversation._take_error,
@@ -335,7 +360,7 @@ HANDLERS: Final[dict[str, Callable[[Conversation, Event, datetime], None]]] = {
     "response.output_audio_transcript.done": Conversation._take_words,
     "response.output_text.delta": Conversation._take_delta,
     "response.output_text.done": Conversation._take_words,
-    "response.output_item.done": Conversation._take_item,
+    "response.output_item.done": Conversation._take_model_item,
     "response.created": Conversation._take_response_start,
     "response.done": Conversation._take_response,
     "input_audio_buffer.speech_started": Conversation._take_speech,

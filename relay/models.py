@@ -224,6 +224,8 @@ class TranscriptItem(models.Model):
         DONE = "done", "Done"
         INTERRUPTED = "interrupted", "Interrupted"
 
+    is_repeated = False  # whether a page told a session what stands in the call before, word for word
+
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="transcript")
     item_id = models.CharField(max_length=128)
     previous_item_id = models.CharField(max_length=128, blank=True)

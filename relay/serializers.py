@@ -78,10 +78,11 @@ class TranscriptSerializer(serializers.ModelSerializer[TranscriptItem]):
     startedAt = serializers.DateTimeField(source="started_at")
     endedAt = serializers.DateTimeField(source="ended_at")
     heardMs = serializers.IntegerField(source="heard_ms")
+    isRepeated = serializers.BooleanField(source="is_repeated")
 
     class Meta:
         model = TranscriptItem
-        fields = ["itemId", "role", "text", "status", "startedAt", "endedAt", "heardMs"]
+        fields = ["itemId", "role", "text", "status", "startedAt", "endedAt", "heardMs", "isRepeated"]
 
 
 class HandoffSerializer(serializers.ModelSerializer[Handoff]):

@@ -1,6 +1,7 @@
 """What was said in a call: in the order of its conversation, and deleting it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from django.contrib.auth.models import User
 from django.dispatch import Signal
@@ -8,13 +9,14 @@ from django.dispatch import Signal
 from audit.actions import Action
 from audit.records import Fact
 from audit.services import durable_record, record_event
-from relay.conversation import in_order
+from relay.conversation import RETOLD, in_order
 from relay.exceptions import CallNotOver
 from relay.models import Call, CallCommand, TranscriptItem
 from relay.recorder import line_of
 from tokens.exceptions import PolicyDenied
 from tokens.policy import allowance_of
 
+REPEATED: Final = "earlier_"  # how the voice page names what it tells a new session of the one before
 # Tells those who keep something else of what was said: `call`, within the transaction.
 words_deleted = Signal()
 
@@ -22,7 +24,24 @@ words_deleted = Signal()
 def ordered_transcript(call: Call) -> list[TranscriptItem]:
     """Return a call's words in the order of its conversation."""
     items = {item.item_id: item for item in TranscriptItem.objects.filter(call=call)}
+    _mark_repeated(call, items.values())
     return [items[line.item_id] for line in in_order([line_of(item) for item in items.values()])]
+
+
+def _mark_repeated(call: Call, items: Iterable[TranscriptItem]) -> None:
+    """Mark what a page put in of the call before. An id alone proves nothing: the words must stand there, too.
+
+    Of a reply that was interrupted a page repeats what was heard.
+    """
+    put_in = [item for item in items if item.item_id.startswith(REPEATED) and item.text]
+    if not put_in or call.continues_id is None:
+        return
+    before = TranscriptItem.objects.filter(call=call.continues_id).values_list("role", "text")
+    by_user = {text for role, text in before if role == "user"}
+    by_assistant = tuple(text for role, text in before if role in ("assistant", RETOLD))
+    for item in put_in:
+        is_heard = item.role == RETOLD and any(text.startswith(item.text) for text in by_assistant)
+        item.is_repeated = is_heard or (item.role == "user" and item.text in by_user)
 
 
 def may_delete_transcript(user: User) -> bool:

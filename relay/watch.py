@@ -1,6 +1,7 @@
 """One call that a process looks after: what it saw, what it has to write, and what is to be done. No I/O."""
 
 import logging
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -45,6 +46,7 @@ class Watch:
     check_tools: Callable[[object], None] | None = None
     acts: list[Act] = field(default_factory=list)
     is_reachable: bool = False  # whether events can be sent to it right now
+    adds_own_item: bool = False  # whether the event in hand is about an item that the server put in
     is_held_back: bool = False  # rules look at what people say before it is answered
     has_joined: bool = False
     is_gone: bool = False  # the upstream knows the call no more
@@ -54,6 +56,7 @@ class Watch:
     _drift: tuple[str, ...] = ()
     _restored_at: datetime | None = None
     _has_drifted_again: bool = False
+    _own_items: set[str] = field(default_factory=set)  # that the upstream has not confirmed yet
     _obeyed: dict[int, str] = field(default_factory=dict)  # commands carried out whose rows do not say so yet
     _to_say: list[str] = field(default_factory=list)
     _silenced: str = ""  # the response that was stopped last
@@ -131,7 +134,9 @@ class Watch:
 
     def take(self, event: Event, now: datetime) -> Reaction:
         """Follow a server event; returns what is to be done about it."""
-        self.conversation.take(event, now)
+        self.adds_own_item = self._is_confirmed(event)
+        follow = self.conversation.take_own if self.adds_own_item else self.conversation.take
+        follow(event, now)
         if event.get("type") in ("response.created", "error"):
             self._take_own(event)
         reaction = self._of_acts(lambda act: act.take(event, now))
@@ -168,7 +173,22 @@ class Watch:
             reaction.add(self._stop())
         if self.is_reachable:
             reaction.add(self.follow_up())
+        self._note_own_items(reaction.upstream)
         return reaction
+
+    def _note_own_items(self, events: list[Event]) -> None:
+        for event in events:
+            if event["type"] == "conversation.item.create":
+                self._own_items.add(event["item"].setdefault("id", f"server_{secrets.token_hex(12)}"))
+
+    def _is_confirmed(self, event: Event) -> bool:
+        """Tell whether an event adds an item of ours. Once for each: its client could delete it, and take its id."""
+        item = event.get("item")
+        if event.get("type") != "conversation.item.added" or not isinstance(item, dict):
+            return False
+        is_ours = item.get("id") in self._own_items
+        self._own_items.discard(item.get("id", ""))
+        return is_ours
 
     def follow_up(self) -> Reaction:
         """Return what is due after what just happened: to stop a muted assistant, to say a line, or to answer."""
@@ -272,8 +292,10 @@ class Watch:
         return Reaction(session={"audio": {"input": {"turn_detection": turns | {"create_response": may_answer}}}})
 
     def _turn_detection(self) -> dict[str, Any]:
-        audio = (self.conversation.session or {}).get("audio") or {}
-        return (audio.get("input") or {}).get("turn_detection") or {}
+        part: Any = self.conversation.session
+        for name in ("audio", "input", "turn_detection"):
+            part = part.get(name) if isinstance(part, dict) else None
+        return part if isinstance(part, dict) else {}
 
     def report(self) -> Report:
         """Return what is to be written, and forget it."""

@@ -1,7 +1,6 @@
 """The tools of one live call: run on the server when its model asks, and answered by it, over either transport."""
 
 import asyncio
-import secrets
 from collections.abc import Coroutine
 from datetime import datetime
 from functools import partial
@@ -11,7 +10,7 @@ from realtime_api.client_events import RefusedClientEvent
 from realtime_api.errors import CodedError
 from relay.acts import Act, Reaction, Work
 from relay.conversation import Event
-from relay.handoffs import hand_over, handed_over
+from relay.handoffs import hand_over, handed_over, output_event
 from relay.models import Handoff
 from relay.watch import Watch
 from tools import running, services
@@ -34,7 +33,6 @@ class LiveTools(Act):
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self._ours: set[str] = set()  # ids of the tools' calls that the server answers
-        self._answers: set[str] = set()  # ids of the items by which it did
         self._announced: set[str] = set()  # of those that will be, known to a socket's client before they are whole
         self._at_work = 0
         self._in_a_row = 0
@@ -68,7 +66,7 @@ class LiveTools(Act):
 
     def _is_forged(self, item: Event) -> bool:
         """Tell whether an item answers a tool in the server's place; over WebRTC nobody can refuse it."""
-        return self._is_answer_to_ours(item) and item["id"] not in self._answers
+        return self._is_answer_to_ours(item) and not self._watch.adds_own_item
 
     def _is_answer_to_ours(self, item: Event) -> bool:
         return item.get("type") == "function_call_output" and item.get("call_id") in self._ours | self._announced
@@ -144,11 +142,7 @@ class LiveTools(Act):
 
     def _told(self, tool_call_id: str, outcome: Outcome, *, is_last: bool = False) -> Reaction:
         """Return what tells the model. It answers when the last of its tools is done; after too many, without any."""
-        item_id = f"tool_{secrets.token_hex(12)}"  # by which it is told from a client's
-        self._answers.add(item_id)
-        item = {"id": item_id, "type": "function_call_output", "call_id": tool_call_id, "output": outcome.output}
-        output = {"type": "conversation.item.create", "item": item}
-        return Reaction([output], answer=not self._at_work, without_tools=is_last)
+        return Reaction([output_event(tool_call_id, outcome.output)], answer=not self._at_work, without_tools=is_last)
 
 
 async def _to_its_end(work: Coroutine[Any, Any, Reaction | None]) -> Reaction | None:  # Any: the event loop's own

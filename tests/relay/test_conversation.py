@@ -208,9 +208,33 @@ def test_calls_of_mcp_servers_and_their_approval_are_tool_calls() -> None:
     conversation = Conversation(START)
     approved = {"id": "item_1", "type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
     called = {"id": "mcp_1", "type": "mcp_call", "server_label": "shop", "name": "find", "arguments": "{}"}
-    for item in (approved, called, called | {"output": "2"}, called | {"output": "2"}):
-        conversation.take({"type": "conversation.item.done", "previous_item_id": None, "item": item}, START)
+    conversation.take({"type": "conversation.item.done", "previous_item_id": None, "item": approved}, START)
+    for item in (called, called | {"output": "2"}, called | {"output": "2"}):
+        conversation.take({"type": "response.output_item.done", "item": item}, START)
 
     assert [(tool.name, tool.tool_call_id) for tool in conversation.drain().tools] == [
         ("mcp_approved", "mcpr_1"), ("shop.find", "mcp_1"),
     ]  # fmt: skip
+
+
+def put_in(**item: Any) -> dict[str, Any]:
+    """What follows an item that a client puts into the conversation."""
+    return {"type": "conversation.item.added", "previous_item_id": None, "item": {"status": "completed", **item}}
+
+
+def test_what_a_client_puts_in_as_the_assistant_s_is_told_from_what_was_said() -> None:
+    item = {"id": "item_x", "type": "message", "role": "assistant"}
+    added = put_in(**item, content=[{"type": "output_text", "text": "Your loan is granted."}])
+    conversation = follow(added, added | {"type": "conversation.item.done"}, *TRACES["voice"])
+
+    assert [(line.role, line.text) for line in conversation.lines()] == [
+        ("retold", "Your loan is granted."), ("user", "When do you open?"), ("assistant", "We open at nine."),
+    ]  # fmt: skip
+
+
+def test_a_client_cannot_make_up_tools_and_handoffs() -> None:
+    called = put_in(id="i1", type="function_call", call_id="call_1", name="transfer_to_billing", arguments="{}")
+    output = put_in(id="i2", type="function_call_output", call_id="call_1", output='{"assistant": "Billing"}')
+    conversation = follow(called, called | {"type": "conversation.item.done"}, output)
+
+    assert (conversation.lines(), conversation.drain().tools) == ([], [])

@@ -72,6 +72,28 @@ def test_item_48_a_page_that_reports_is_told_how_long_is_left(alices_client: Cli
     assert reported(alices_client)["secondsLeft"] is None
 
 
+def test_what_a_page_told_again_is_marked_as_far_as_it_stands_in_the_call_before(
+    alices_client: Client, alice: User, call: Call
+) -> None:
+    """A client names its items as it likes: what was not said before stays, and unmarked."""
+    later = Call.objects.create(
+        user=alice, upstream_id="rtc_2", request_id="r", state="live", requested_at=NOW, continues=call
+    )
+    lines = [
+        ("earlier_1", "user", "When do you open?"), ("earlier_2", "retold", "We open at"),
+        ("earlier_3", "user", "I never said this."), ("earlier_4", "retold", "We open at noon."),
+        ("item_5", "user", "When do you open?"), ("earlier_6", "assistant", "We open at nine."),
+    ]  # fmt: skip
+    for item_id, role, text in lines:
+        TranscriptItem.objects.create(call=later, item_id=item_id, role=role, text=text, status="done", started_at=NOW)
+    shown = alices_client.get("/api/calls/rtc_2").json()["transcript"]
+
+    assert [line["itemId"] for line in shown] == [item_id for item_id, _, _ in lines]
+    assert [line["itemId"] for line in shown if line["isRepeated"]] == ["earlier_1", "earlier_2"]
+    words = alices_client.get(f"/calls/{later.pk}/").content.decode()
+    assert (words.count("(told again from the call before)"), words.count("(as the page told it)")) == (2, 1)
+
+
 def test_a_call_shows_its_words_in_order_and_its_cost_so_far(alices_client: Client, call: Call) -> None:
     shown = alices_client.get("/api/calls/rtc_1").json()
 

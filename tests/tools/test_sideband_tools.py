@@ -92,7 +92,7 @@ async def test_an_answer_in_the_server_s_place_is_taken_back_and_recorded(
         caller.send("conversation.item.create", item=lie)
         deleted = await caller.wait_for("conversation.item.deleted")
         told = await caller.wait_for(
-            "conversation.item.added", 0, lambda event: event["item"]["id"].startswith("tool_")
+            "conversation.item.added", 0, lambda event: event["item"]["id"].startswith("server_")
         )
         await until(lambda: AuditEvent.objects.filter(action="tool.answer_forged").exists())
 
