@@ -14,9 +14,11 @@ from typing import Any, Final
 
 from channels.db import database_sync_to_async
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 
 from agents.guardrail_checks import find_check
-from agents.models import Guardrail
+from agents.models import AgentVersion, Guardrail
+from agents.patterns import UnsafePattern
 from agents.rules import Rule, finds, is_flagged
 from audit.actions import Action
 from audit.services import record_event
@@ -24,7 +26,7 @@ from realtime_api.client_events import RefusedClientEvent
 from realtime_api.errors import UpstreamError
 from realtime_api.moderation import flagged_categories
 from relay.acts import Act, Reaction, Work
-from relay.conversation import TRANSCRIPTION, Event
+from relay.conversation import TRANSCRIPTION, Event, words_of
 from relay.models import Call
 from relay.watch import Watch
 from voiceagent.upstream import configured_upstream, upstream_http
@@ -34,12 +36,25 @@ ASK_AFTER_CHARS: Final = 120  # said since moderation was asked last
 ANSWER_WITHIN_S: Final = 3.0
 DEADLINE_S: Final = 15.0
 TRANSCRIBED_WITHIN_S: Final = 8.0
+LOAD_AGAIN_S: Final = 1.0
+MOST_EARLY: Final = 100  # of what people say before the rules are there; what comes then is taken out
 MOST_TEXTS: Final = 50  # of replies that are remembered; the oldest are over
 MARK: Final = "guardrail_"  # how the ids begin of items that say what was stopped; the page shows these as notes
 STOPPED: Final = "Your last reply was stopped: it broke the rules of this assistant. Do not say it again."
 REFUSED: Final = "What the person said last broke the rules of this assistant and was taken out. Do not answer it."
 SAID: Final = frozenset({"response.output_audio_transcript.delta", "response.output_text.delta"})
+# Parts of an item that hold what no rule can read. What a client says of its own sound proves nothing.
+UNREADABLE: Final = frozenset({"input_audio", "input_image"})
+ONE_ANSWERS_WORDS: Final = ("input", "instructions")  # fields of `response.create` whose words are for one answer only
 SAID_ALL: Final = frozenset({"response.output_audio_transcript.done", "response.output_text.done"})
+
+
+OF_PERSON: Final = frozenset(
+    {
+        "input_audio_buffer.committed", f"{TRANSCRIPTION}.completed", f"{TRANSCRIPTION}.failed",
+        "conversation.item.deleted", "conversation.item.added",
+    }
+)  # fmt: skip
 
 
 @dataclass
@@ -63,6 +78,8 @@ class Guardrails(Act):
         self._cut: set[str] = set()  # responses that were stopped
         self._over: set[str] = set()  # of those, the ones that have ended
         self._pending: set[str] = set()  # what people said and nobody has looked at yet
+        self._committed: set[str] = set()  # what they said aloud, until its item is there
+        self._early: list[Event] = []  # what came while the rules were read
         self._owes_answer = False
 
     def begin(self, now: datetime) -> Reaction:
@@ -76,16 +93,14 @@ class Guardrails(Act):
 
     def check_client(self, event: Event) -> None:
         """Refuse words for one answer only: they never become an item of the conversation that rules could look at."""
+        if event.get("type") != "response.create" or not (self._is_loading or self._holds_back()):
+            return
         response = event.get("response") or {}
-        if (
-            event.get("type") == "response.create"
-            and response.get("input")
-            and (self._is_loading or self._holds_back())
-        ):
-            message = "'response.input' cannot be looked at by this assistant's rules: say it in the conversation."
-            raise RefusedClientEvent(
-                "event_not_allowed", message, param="response.input", event_id=event.get("event_id")
-            )
+        for name in ONE_ANSWERS_WORDS:
+            if response.get(name):
+                param, event_id = f"response.{name}", event.get("event_id")
+                message = f"'{param}' cannot be looked at by this assistant's rules: say it in the conversation."
+                raise RefusedClientEvent("event_not_allowed", message, param=param, event_id=event_id)
 
     def lets_sound_through(self, text: str) -> bool:
         return not any(response_id in text for response_id in self._cut)
@@ -100,15 +115,30 @@ class Guardrails(Act):
         if not (version.guardrails or self._rules):
             return Reaction()
         self._is_loading = True
-        return Reaction(works=[Work(lambda: self._load(version.guardrails), DEADLINE_S)])
+        return Reaction(works=[self._loading(version)])
 
-    async def _load(self, slugs: list[str]) -> Reaction:
-        """Take up the rules, and look at what was said meanwhile."""
-        self._rules = await database_sync_to_async(_rules_of)(slugs)
-        self._is_loading = False
+    def _loading(self, version: AgentVersion) -> Work:
+        return Work(partial(self._load, version), DEADLINE_S)
+
+    async def _load(self, version: AgentVersion) -> Reaction:
+        """Take up a version's rules, and look at what was said meanwhile. Until then nothing is answered."""
+        try:
+            rules = await database_sync_to_async(_rules_of)(version.guardrails)
+        except (DatabaseError, InterfaceError):
+            logger.exception("guardrails could not be read call=%s", self._watch.call.pk)
+            await asyncio.sleep(LOAD_AGAIN_S)
+            return Reaction(works=[self._loading(version)])
+        if version.pk != self._of_version:
+            return Reaction()  # another agent has the call by now
+        self._rules, self._is_loading = rules, False
         reaction = self._watch.hold_back(self._holds_back())
         for item_id, said in tuple(self._texts.items()):
             reaction.add(self._find(said, item_id, is_whole=False))
+        early, self._early = self._early, []
+        self._pending -= {_item_id(event) for event in early}
+        for event in early:
+            reaction.add(self._look_at_person(event))
+        reaction.add(self._answer_if_owed())
         return reaction
 
     def _holds_back(self) -> bool:
@@ -130,22 +160,48 @@ class Guardrails(Act):
             return self._finish(event)
         if event.get("response_id") in self._cut or (event.get("item") or {}).get("id") in self._cut_items():
             return Reaction(withheld=True)
+        if event["type"] == "conversation.item.added" and self._watch.adds_own_item:
+            return Reaction()
+        if self._is_loading:
+            return self._put_off(event)
         return self._look_at_person(event)
 
+    def _put_off(self, event: Event) -> Reaction:
+        """Keep what people say until the rules are there, and what would answer it back."""
+        if event["type"] in OF_PERSON:
+            if len(self._early) >= MOST_EARLY:
+                return Reaction([_deleted(_item_id(event))])
+            self._early.append(event)
+            if event["type"] == "input_audio_buffer.committed" or _has_words(event.get("item") or {}):
+                self._pending.add(_item_id(event))
+        return Reaction()
+
     def _look_at_person(self, event: Event) -> Reaction:
-        kind, item = event["type"], event.get("item") or {}
-        if kind == "input_audio_buffer.committed" and self._holds_back():
-            return self._wait_for_words(event["item_id"])
+        kind = event["type"]
+        if kind == "input_audio_buffer.committed":
+            self._committed.add(event["item_id"])
+            return self._wait_for_words(event["item_id"]) if self._holds_back() else Reaction()
         elif kind == f"{TRANSCRIPTION}.completed":
             return self._weigh(event["item_id"], str(event["transcript"]), is_spoken=True)
         elif kind == f"{TRANSCRIPTION}.failed" and self._holds_back():
             return self._weigh_nothing(event["item_id"])
         elif kind == "conversation.item.deleted":
             self._pending.discard(event["item_id"])
-        elif kind == "conversation.item.added" and item.get("role") == "user":
-            texts = [str(part.get("text")) for part in item.get("content") or () if part.get("text")]
-            return self._weigh(item["id"], " ".join(texts), is_spoken=False) if texts else Reaction()
+        elif kind == "conversation.item.added":
+            return self._look_at_item(event["item"])
         return Reaction()
+
+    def _look_at_item(self, item: Event) -> Reaction:
+        """Look at words that somebody put in: as their own, or as the assistant's or a tool's, which works as well.
+
+        An item of the model's own is empty when it is added, and one that was spoken was committed before.
+        """
+        if item["id"] in self._committed:
+            self._committed.remove(item["id"])
+            return Reaction()
+        if self._holds_back() and any(part.get("type") in UNREADABLE for part in item.get("content") or ()):
+            return self._weigh_nothing(item["id"])
+        return self._weigh(item["id"], _words_in(item), is_spoken=False) if _has_words(item) else Reaction()
 
     # What the agent says.
 
@@ -234,8 +290,6 @@ class Guardrails(Act):
 
     def _weigh(self, item_id: str, text: str, *, is_spoken: bool) -> Reaction:
         rules = [rule for rule in self._rules if rule.side == "input"]
-        if not rules:
-            return Reaction()
         found = [rule for rule in rules if finds(rule, text)]
         slow = [rule for rule in rules if rule.finder is None]
         reaction = self._judge(item_id, found)
@@ -261,10 +315,11 @@ class Guardrails(Act):
         return self._weigh_nothing(item_id) if item_id in self._pending else Reaction()
 
     def _weigh_nothing(self, item_id: str) -> Reaction:
-        """Decide about words that could not be written down."""
-        if settings.GUARDRAILS_ON_FAILURE == "allow":
+        """Decide about words that could not be written down, or that nobody can read."""
+        stopping = [rule for rule in self._rules if rule.side == "input" and not rule.records_only]
+        if settings.GUARDRAILS_ON_FAILURE == "allow" or not stopping:
             return self._let_pass(item_id, is_spoken=True)
-        return self._judge(item_id, [rule for rule in self._rules if rule.side == "input"][:1])
+        return self._judge(item_id, stopping[:1])
 
     async def _ask_input(self, rules: list[Rule], item_id: str, text: str, is_spoken: bool) -> Reaction:
         found = await self._found_by(rules, text, item_id)
@@ -287,9 +342,12 @@ class Guardrails(Act):
         was_held = item_id in self._pending
         self._pending.discard(item_id)
         is_ours = is_spoken and was_held and self._watch.answers_for_upstream
-        answers = (self._owes_answer or is_ours) and not self._pending
-        if answers:
-            self._owes_answer = False
+        self._owes_answer |= is_ours
+        return self._answer_if_owed()
+
+    def _answer_if_owed(self) -> Reaction:
+        answers = self._owes_answer and not self._pending
+        self._owes_answer &= not answers
         return Reaction(answer=answers)
 
     # What takes time.
@@ -331,7 +389,27 @@ async def _asked(rule: Rule, text: str) -> bool:
 
 
 def _rules_of(slugs: list[str]) -> list[Rule]:
-    return [row.rule() for row in Guardrail.objects.filter(slug__in=slugs, enabled=True)]
+    rules = []
+    for row in Guardrail.objects.filter(slug__in=slugs, enabled=True):
+        try:
+            rules.append(row.rule())
+        except UnsafePattern:  # it passed no form; the others hold all the same
+            logger.exception("a guardrail cannot be used guardrail=%s", row.slug)
+    return rules
+
+
+def _item_id(event: Event) -> str:
+    return str(event.get("item_id") or (event.get("item") or {}).get("id"))
+
+
+def _words_in(item: Event) -> str:
+    """Return the words of an item of any kind."""
+    said = words_of(item) if item.get("content") else ""
+    return " ".join(str(words) for words in (said, item.get("arguments"), item.get("output")) if words)
+
+
+def _has_words(item: Event) -> bool:
+    return bool(_words_in(item))
 
 
 def _end_of_words(text: str) -> int:
