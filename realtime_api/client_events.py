@@ -62,6 +62,7 @@ ITEM_FIELDS: Final = frozenset(
         "type",
     }
 )
+ITEM_IDS: Final = frozenset({"id", "call_id", "type", "role"})
 CLIENTS_ITEMS: Final = frozenset({"message", "function_call_output", "item_reference"})
 OWN_ITEMS: Final = CLIENTS_ITEMS | {"function_call", "mcp_approval_response"}
 CLIENTS_ROLES: Final = frozenset({"user", "assistant"})
@@ -235,7 +236,10 @@ class _Check:
         allowed = OWN_RESPONSE_FIELDS if self._rights.own_session else CLIENTS_RESPONSE_FIELDS
         for name in sorted(response.keys() - allowed):
             raise self._refused("event_not_allowed", "is the server's to say.", f"response.{shown_name(name)}")
-        for item in _list(response.get("input")):
+        items = response.get("input") or []
+        if not isinstance(items, list):
+            raise self._refused("invalid_value", "must be a list of items.", "response.input")
+        for item in items:
             self._check_item(item, "response.input")
         self._check_voice(response)
         self._check_tools(response)
@@ -245,6 +249,9 @@ class _Check:
             raise self._refused("invalid_value", "must be an object.", path)
         for name in sorted(item.keys() - ITEM_FIELDS):
             raise self._refused("unknown_parameter", "is not a field of an item.", f"{path}.{shown_name(name)}")
+        for name in sorted(item.keys() & ITEM_IDS):
+            if not isinstance(item[name], str):
+                raise self._refused("invalid_value", "must be a text.", f"{path}.{name}")
         own = self._rights.own_session
         if item.get("type") not in (OWN_ITEMS if own else CLIENTS_ITEMS):
             raise self._refused("event_not_allowed", "is a kind of item that is not taken here.", f"{path}.type")
@@ -286,10 +293,6 @@ def _clients_fields(part: dict[str, Any], path: str = "") -> tuple[dict[str, Any
         else:
             left_out.append(shown_name(full))
     return kept, left_out
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _inner(part: dict[str, Any], name: str) -> dict[str, Any]:

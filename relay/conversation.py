@@ -91,7 +91,9 @@ class Conversation:
         self._handoffs: dict[str, str] = {}  # items by the call's ids, until their outcome is known
         self._speaking: set[str] = set()
         self._unfinished: set[str] = set()  # responses whose usage is still to be told
-        self.responding = ""  # the id of the response in progress
+        self.responding = ""  # the id of the response in progress in the conversation, which has one at a time
+        self._apart: set[str] = set()  # responses in progress outside of it, as clients may ask for
+        self._tells_apart = False  # whether the upstream names the conversation of those that are in it
         self._is_prompted = True  # by somebody who spoke, not by their silence
         self._changed: dict[str, Line] = {}
         self._new = Changes()
@@ -106,9 +108,15 @@ class Conversation:
         """Whether a response began and has not told what it used."""
         return bool(self._unfinished)
 
+    @property
+    def in_progress(self) -> set[str]:
+        """The ids of all responses in progress, within the conversation and apart from it."""
+        return self._apart | {self.responding} - {""}
+
     def note_missed(self) -> None:
         """Believe that nothing is being said: whether what was is over may have been missed."""
         self.responding = ""
+        self._apart.clear()
         self._speaking.clear()
 
     def lines(self) -> list[Line]:
@@ -283,8 +291,13 @@ class Conversation:
     # Responses.
 
     def _take_response_start(self, event: Event, now: datetime) -> None:
-        self.responding = _id(event["response"]["id"])
-        self._unfinished.add(self.responding)
+        response_id, conversation_id = _id(event["response"]["id"]), event["response"].get("conversation_id")
+        self._unfinished.add(response_id)
+        self._tells_apart |= bool(conversation_id)
+        if self._tells_apart and conversation_id is None:
+            self._apart.add(response_id)
+        else:
+            self.responding = response_id
 
     def note_responding(self) -> None:
         """Note that a response is in progress, even if its beginning was not seen."""
@@ -294,6 +307,7 @@ class Conversation:
         self._note_words(event, now)
         response = event["response"]
         self._unfinished.discard(_id(response["id"]))
+        self._apart.discard(response["id"])
         if self.responding in (response["id"], UNSEEN):
             self.responding = ""
         for item in response.get("output") or ():

@@ -241,7 +241,7 @@ class Guardrails(Act):
             return Reaction(works=works)
         self._cut.add(said.response_id)
         reaction = Reaction(stop=True, withheld=True, say=[rule.safe_line], works=works)
-        if self._watch.conversation.responding != said.response_id:  # it was all made, and is perhaps still heard
+        if said.response_id not in self._watch.conversation.in_progress:  # it was all made, and is perhaps still heard
             reaction.add(self._take_out(said.response_id))
         return reaction
 

@@ -12,7 +12,7 @@ from realtime_api.drift import drift_of, restoring
 from realtime_api.errors import CodedError
 from realtime_api.session import merge_session
 from relay.acts import Act, Reaction
-from relay.conversation import Conversation, Event
+from relay.conversation import UNSEEN, Conversation, Event
 from relay.exceptions import CallOutOfReach
 from relay.handoffs import handed_over
 from relay.limits import Limits
@@ -59,7 +59,7 @@ class Watch:
     _own_items: set[str] = field(default_factory=set)  # that the upstream has not confirmed yet
     _obeyed: dict[int, str] = field(default_factory=dict)  # commands carried out whose rows do not say so yet
     _to_say: list[str] = field(default_factory=list)
-    _silenced: str = ""  # the response that was stopped last
+    _silenced: set[str] = field(default_factory=set)  # responses that were stopped, and may not have ended yet
     _own_line: str = ""  # the response that says a line of ours; NEXT for the one about to begin
     _line: str = ""  # what it says
     _is_answer_due: bool = False  # as soon as nothing else is being said
@@ -169,7 +169,7 @@ class Watch:
         self._is_answer_due |= reaction.answer
         self._answers_without_tools |= reaction.without_tools
         if reaction.stop:
-            self._silenced = self.conversation.responding or self._silenced
+            self._silenced |= self.conversation.in_progress
             reaction.add(self._stop())
         if self.is_reachable:
             reaction.add(self.follow_up())
@@ -197,8 +197,10 @@ class Watch:
             self._own_line = responding or NEXT
         elif self._own_line != responding:
             self._own_line = ""
-        if responding and responding != self._silenced and self._has_to_stop():
-            self._silenced = responding
+        in_progress = self.conversation.in_progress
+        self._silenced &= in_progress
+        if in_progress - self._silenced and self._has_to_stop():
+            self._silenced = set(in_progress)
             return self._stop()
         if responding or self._own_line or self._is_answer_asked:
             return Reaction()
@@ -217,7 +219,7 @@ class Watch:
 
     def is_own_line(self, response_id: str) -> bool:
         """Tell whether a response says a line of ours."""
-        return self._own_line in (NEXT, response_id)
+        return self._own_line in (NEXT, response_id) and response_id == self.conversation.responding
 
     def _of_acts(self, ask: Callable[[Act], Reaction]) -> Reaction:
         reaction = Reaction()
@@ -232,7 +234,10 @@ class Watch:
         """Learn how a response that was asked for here stands: it began, or has to be asked for again."""
         failed = event.get("error")
         event_id = failed.get("event_id") if isinstance(failed, dict) else None
-        if failed is not None and event_id in (ANSWER_ID, LINE_ID) and failed.get("code") == BUSY:
+        is_ours = self._is_answer_asked if event_id == ANSWER_ID else event_id == LINE_ID and bool(self._own_line)
+        if failed is not None and not is_ours:
+            return  # a client may give its events our ids
+        if failed is not None and failed.get("code") == BUSY:
             self._is_answer_due |= event_id == ANSWER_ID
             self._to_say[:0] = [self._line] if event_id == LINE_ID else []
             self.conversation.note_responding()
@@ -246,12 +251,16 @@ class Watch:
         return not self._own_line and (self.is_muted or bool(self._to_say))
 
     def _stop(self) -> Reaction:
-        """Return what stops the response in progress, and its sound: on a socket the client plays that itself."""
-        cancel: list[Event] = [{"type": "response.cancel"}] if self.conversation.responding else []
+        """Return what stops the responses in progress, and their sound: on a socket the client plays that itself.
+
+        Each is named: without a name the upstream stops the one of the conversation, and no other.
+        """
+        stopped = sorted(self.conversation.in_progress)
+        cancels = [_cancel_event(response_id) for response_id in stopped]
         if self.call.transport != Call.Transport.WEBSOCKET:
-            return Reaction([*cancel, {"type": "output_audio_buffer.clear"}])
+            return Reaction([*cancels, {"type": "output_audio_buffer.clear"}])
         cleared = {"type": "output_audio_buffer.cleared", "event_id": "server_stop"}
-        return Reaction(cancel, [cleared | {"response_id": self.conversation.responding}])
+        return Reaction(cancels, [cleared | {"response_id": response_id} for response_id in stopped or [""]])
 
     def _carry_out(self, command: CallCommand) -> Reaction:
         if command.kind == CallCommand.Kind.SAY:
@@ -371,6 +380,10 @@ class Watch:
     def _set_monitoring(self, monitoring: Call.Monitoring) -> None:
         if self.monitoring != monitoring:
             self.monitoring = self._monitoring = monitoring
+
+
+def _cancel_event(response_id: str) -> Event:
+    return {"type": "response.cancel"} | ({} if response_id == UNSEEN else {"response_id": response_id})
 
 
 def session_event(changes: dict[str, Any]) -> Event:

@@ -117,6 +117,10 @@ def test_a_session_of_one_s_own_passes_unchanged() -> None:
         {"type": "response.create", "response": {"audio": {"output": {"voice": "forbidden"}}}},
         {"type": "response.create", "response": {"prompt": {"id": "p"}}},
         {"type": "response.create", "response": []},
+        {"type": "response.create", "response": {"input": {"type": "message", "role": "developer"}}},
+        {"type": "conversation.item.create", "item": {"type": "function_call_output", "call_id": []}},
+        {"type": "conversation.item.create", "item": {"type": {}}},
+        {"type": "conversation.item.create", "item": {"type": "message", "role": []}},
     ],
 )
 def test_a_session_of_one_s_own_has_limits(event: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from relay.handoffs import handoff_session
 from relay.models import Call, CallCommand
 from relay.recorder import Past, Standing
 from relay.supervisor import Supervisor
-from relay.watch import COMMAND_LIFE, Watch
+from relay.watch import ANSWER_ID, BUSY, COMMAND_LIFE, LINE_ID, Watch
 from tests.engine.caller import Caller
 from tests.relay.test_charges import start
 from tests.relay.test_supervisor import looked_after, quick, supervisor, until, until_call
@@ -202,6 +202,45 @@ def test_a_line_waits_for_the_assistant_to_stop_and_is_not_stopped_itself(watch:
     responding(watch, "resp_2", "done")
     responding(watch, "resp_3")
     assert watch.follow_up().upstream
+
+
+def begins(watch: Watch, response_id: str, conversation_id: str | None) -> list[dict[str, Any]]:
+    response = {"id": response_id, "conversation_id": conversation_id}
+    return watch.take({"type": "response.created", "response": response}, at(3)).upstream
+
+
+def test_a_response_apart_from_the_conversation_is_stopped_too(watch: Watch) -> None:
+    """A client asks for it with `"conversation": "none"`; the upstream stops it by its name alone."""
+    begins(watch, "resp_1", "conv_1")
+    begins(watch, "resp_2", None)
+    stops = [event for event in told(watch, command("mute")) if event["type"] == "response.cancel"]
+    assert [event["response_id"] for event in stops] == ["resp_1", "resp_2"]
+    responding(watch, "resp_1", "done")
+    responding(watch, "resp_2", "done")
+
+    assert {"type": "response.cancel", "response_id": "resp_3"} in begins(watch, "resp_3", None)
+
+
+def test_a_response_apart_from_the_conversation_is_no_line_of_ours(watch: Watch) -> None:
+    begins(watch, "resp_1", "conv_1")
+    responding(watch, "resp_1", "done")
+    told(watch, command("say", text="We close now."))
+    begins(watch, "resp_2", None)
+    assert not watch.is_own_line("resp_2")
+    begins(watch, "resp_3", "conv_1")
+
+    assert watch.is_own_line("resp_3")
+
+
+@pytest.mark.parametrize("event_id", [LINE_ID, ANSWER_ID])
+def test_an_error_of_a_client_s_event_that_has_our_id_is_none_of_ours(watch: Watch, event_id: str) -> None:
+    told(watch, command("say", text="We close now."))
+    begins(watch, "resp_1", "conv_1")
+    watch.take({"type": "response.done", "response": {"id": "resp_1", "usage": {}}}, at(4))
+    error = {"type": "invalid_request_error", "code": BUSY, "event_id": event_id}
+
+    assert watch.take({"type": "error", "error": error}, at(4)).upstream == []
+    assert watch.take({"type": "response.done", "response": {"id": "resp_2", "usage": {}}}, at(4)).upstream == []
 
 
 def test_changed_instructions_are_no_drift(watch: Watch) -> None:
