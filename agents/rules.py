@@ -9,6 +9,8 @@ from agents.patterns import WINDOW_CHARS
 
 MAX_WORDS: Final = 500
 MAX_WORD_CHARS: Final = 80
+# Characters that take no room: soft hyphens, and what joins, parts and directs others.
+UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 # Of the upstream's categories of moderation those that an administrator chooses from; each stands for its parts, too.
 CATEGORIES: Final = ("hate", "self-harm", "sexual/minors", "harassment", "illicit", "sexual", "violence")
 
@@ -38,17 +40,22 @@ def words_pattern(words: str) -> re.Pattern[str]:
 
 
 def plain(text: str) -> str:
-    """Return a text without what makes the same word look different: width, composition, case."""
-    return unicodedata.normalize("NFKC", text).casefold()
+    """Return a text without what makes the same word look different: width, composition, what nobody sees, case."""
+    return _seen(text).casefold()
+
+
+def _seen(text: str) -> str:
+    return UNSEEN.sub("", unicodedata.normalize("NFKC", text))
 
 
 def finds(rule: Rule, text: str, start: int = 0) -> bool:
     """Tell whether a rule of words or of a pattern finds something in a text that was looked at up to `start`."""
     if rule.finder is None:
         return False
-    looked = plain(text[max(0, start - WINDOW_CHARS) :])
+    new = text[max(0, start - WINDOW_CHARS) :]
     if rule.kind == "words":
-        return rule.finder.search(looked) is not None
+        return rule.finder.search(plain(new)) is not None
+    looked = _seen(new)  # in its own case, as the pattern is: case-folding writes some letters as two
     pieces = range(0, max(1, len(looked)), WINDOW_CHARS // 2)
     return any(rule.finder.search(looked[piece : piece + WINDOW_CHARS]) for piece in pieces)
 

@@ -23,6 +23,18 @@ def test_words_are_found_in_any_case_width_and_spacing(text: str) -> None:
     assert finds(words("jerk", "big fool"), text)
 
 
+@pytest.mark.parametrize("text", ["j\u200berk", "big fo\u00adol", "je\u2060rk"])
+def test_characters_that_nobody_sees_hide_no_word(text: str) -> None:
+    assert finds(words("jerk", "big fool"), text)
+    assert finds(pattern("jerk|fool"), text)
+
+
+@pytest.mark.parametrize("text", ["Hauptstraße", "HAUPTSTRASSE", "hauptstra\u00dfe"])
+def test_a_letter_that_folds_to_two_is_found_by_a_word_and_as_it_is_by_a_pattern(text: str) -> None:
+    assert finds(words("hauptstraße"), text)
+    assert finds(pattern("hauptstraße"), text) is ("ß" in text)
+
+
 @pytest.mark.parametrize("text", ["jerky", "a_jerk", "big foolish", "bigfool", "", "bi g fool"])
 def test_parts_of_other_words_are_not(text: str) -> None:
     assert not finds(words("jerk", "big fool"), text)
