@@ -13,7 +13,7 @@ from django.utils.html import format_html_join
 from agents.list_filters import AgentFilter, DaysFilter, UserFilter
 from audit.actions import Action
 from audit.services import record_event
-from relay.control import command_call
+from relay.control import MAY_STEER, command_call
 from relay.exceptions import RelayError
 from relay.models import Call, CallCommand, CallQuerySet
 from relay.services import end_call
@@ -150,7 +150,7 @@ class CallAdmin(EvidenceAdmin):
         return queryset.filter(either) if Call.objects.filter(either).exists() else of_user_named(queryset, term)
 
     def has_hang_up_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("relay.change_call")
+        return request.user.has_perm(MAY_STEER)
 
     @admin.action(description="Hang up the selected live calls", permissions=["hang_up"])
     def hang_up(self, request: HttpRequest, queryset: CallQuerySet) -> None:

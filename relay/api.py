@@ -153,7 +153,7 @@ class HangUpView(OwnCallView):
 
     def _call_to_end(self, request: Request, call_id: str) -> Call:
         user = owner_of(request)
-        if not (user.is_staff and user.has_perm("relay.change_call")):
+        if not (user.is_staff and user.has_perm(MAY_STEER)):
             return self.own_call(request, call_id)
         call = Call.objects.filter(upstream_id=call_id).first()
         if call is None:

@@ -121,7 +121,7 @@ class InvalidSocketAddress(RelayError):
     code = "invalid_request"
     title = "The address could not be read"
     status = 400
-    default_message = "The socket's address takes `model`, `agent` and `call_id`."
+    default_message = "The socket's address takes `model`, `agent`, `call_id` and `continues`."
     suggested_action = "Correct the address as the message says."
 
 

@@ -11,7 +11,7 @@ from realtime_api.client_events import RefusedClientEvent
 from realtime_api.errors import CodedError
 from relay.acts import Act, Reaction, Work
 from relay.conversation import Event
-from relay.handoffs import HANDED, By, hand_over, handoff_session, output_event, output_of
+from relay.handoffs import By, hand_over, handoff_session, output_event, output_of
 from relay.watch import Watch
 
 IN_A_ROW: Final = 3  # without a word by the person
@@ -58,9 +58,8 @@ class Handoffs(Act):
         return self._is_handoff(item) and item.get("status") == "completed" and item["call_id"] not in self._asked
 
     def _is_handoff(self, item: dict[str, Any]) -> bool:  # Any: an item as it came
-        name, is_told = str(item.get("name")), str(item.get("id")).startswith(HANDED)
-        is_ours = name.startswith(PREFIX) and name in self._watch.tools and not is_told
-        return item.get("type") == "function_call" and is_ours
+        name = str(item.get("name"))
+        return item.get("type") == "function_call" and name.startswith(PREFIX) and name in self._watch.tools
 
     async def _hand_over(self, tool_call_id: str, slug: str, is_too_often: bool) -> Reaction:
         try:
