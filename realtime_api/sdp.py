@@ -82,7 +82,8 @@ def _is_known_form(line: str) -> bool:
     if line.startswith("m="):
         media = _MEDIA.fullmatch(line)
         return media is not None and int(media[2]) <= 65535
-    return all(rule.fullmatch(line) for prefix, rule in _ATTRIBUTE_RULES.items() if line.startswith(prefix))
+    rule = _ATTRIBUTE_RULES.get(line[: line.find(":") + 1])
+    return rule is None or rule.fullmatch(line) is not None
 
 
 def _check_policy(lines: list[str]) -> None:
