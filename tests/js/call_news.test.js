@@ -34,15 +34,34 @@ test('the end of the call that is followed is told with its reason, and nothing 
   assert.deepEqual(ends, ['administrator']);
 });
 
-test('one stream for a call, and none without one', () => {
+test('one stream for a call, and none without one', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   const { news, streams } = following('rtc_1');
   news.follow('rtc_1');
   assert.equal(streams.length, 1);
   news.follow('');
+  t.mock.timers.tick(5000);
   assert.deepEqual([streams.length, streams[0].isClosed], [1, true]);
+  news.follow('');
+  news.follow('rtc_2');
+  assert.deepEqual([streams.length, streams[1].isClosed], [2, undefined]);
+  news.follow('rtc_3');
+  assert.deepEqual([streams.length, streams[1].isClosed], [3, true]);
 });
 
-test('item 88: the person is told while an administrator reads along', () => {
+test('item 55: what the administrator said is heard when the page knew of the end before', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { news, streams: [stream], ends } = following('rtc_1');
+  news.follow('');
+  news.follow('');
+  stream.tell({ callId: 'rtc_1', state: 'live', isWatched: true });
+  assert.equal(news.isWatched, false);
+  stream.tell({ callId: 'rtc_1', state: 'ended', endReason: 'administrator', endDetail: 'Call again tomorrow' });
+  assert.deepEqual([news.reason, ends, stream.isClosed], ['Call again tomorrow', [], true]);
+});
+
+test('item 88: the person is told while an administrator reads along', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   const { news, streams: [stream] } = following('rtc_1');
   let changes = 0;
   news.addEventListener('change', () => (changes += 1));
@@ -55,7 +74,8 @@ test('item 88: the person is told while an administrator reads along', () => {
   assert.equal(news.isWatched, false);
 });
 
-test('item 55: what the administrator said when ending the call is kept until the next one', () => {
+test('item 55: what the administrator said when ending the call is kept until the next one', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   const { news, streams: [stream] } = following('rtc_1');
   stream.tell({ callId: 'rtc_1', state: 'ended', endReason: 'administrator', endDetail: 'Call again tomorrow', isWatched: true });
   news.follow('');

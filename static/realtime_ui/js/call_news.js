@@ -3,10 +3,16 @@
 // when a call has ended. Emits `ended` (CustomEvent, `detail` is the reason), and `change` when an administrator begins or
 // stops to read along, or has said something when ending the call. Knows no document.
 
+/** How long the end of a call may be told after the page knew of it by another way. */
+const LAST_WORD_MS = 5000;
+
 export class CallNews extends EventTarget {
   /** @type {EventSource|null} */
   #source = null;
   #callId = '';
+  #isOver = true;
+  /** @type {any} */
+  #timer;
 
   /** @param {string} url @param {(url: string) => EventSource} [open] */
   constructor(url, open = (address) => new EventSource(address)) {
@@ -18,21 +24,34 @@ export class CallNews extends EventTarget {
     this.reason = '';
   }
 
-  /** Listen for what happens to a call; empty for none. @param {string} callId */
+  /** Listen for what happens to a call; empty for none: then only what was said of the last one's end. @param {string} callId */
   follow(callId) {
-    if (callId === this.#callId) return;
+    if (callId ? callId === this.#callId && !this.#isOver : this.#isOver) return;
+    this.#isOver = !callId;
+    if (!callId) {
+      this.#timer = setTimeout(() => this.#close(), LAST_WORD_MS);
+      return this.#set(false, this.reason);
+    }
+    this.#close();
     this.#callId = callId;
+    this.#source = this.open(this.url);
+    this.#set(false, '');
+    this.#source.addEventListener('call', (event) => this.#take(JSON.parse(event.data)));
+  }
+
+  #close() {
+    clearTimeout(this.#timer);
     this.#source?.close();
-    this.#source = callId ? this.open(this.url) : null;
-    this.#set(false, callId ? '' : this.reason);
-    this.#source?.addEventListener('call', (event) => this.#take(JSON.parse(event.data)));
+    this.#source = null;
   }
 
   /** @param {{callId: string|null, state: string, endReason: string|null, endDetail: string, isWatched: boolean}} call */
   #take({ callId, state, endReason, endDetail, isWatched }) {
     if (callId !== this.#callId) return;
-    this.#set(isWatched && state === 'live', endReason === 'administrator' ? endDetail : '');
-    if (state === 'ended') this.dispatchEvent(new CustomEvent('ended', { detail: endReason ?? '' }));
+    this.#set(isWatched && state === 'live' && !this.#isOver, endReason === 'administrator' ? endDetail : '');
+    if (state !== 'ended') return;
+    this.#close();
+    if (!this.#isOver) this.dispatchEvent(new CustomEvent('ended', { detail: endReason ?? '' }));
   }
 
   /** @param {boolean} isWatched @param {string} reason */
