@@ -20,6 +20,7 @@ CHROMIUM = "/usr/bin/chromium"
 SPY = Path(__file__).with_name("spy.js")
 MICROPHONE_RATE_HZ = 48_000
 TIMEOUT_MS = 20_000
+SILENCE = "silence.wav"
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -62,7 +63,7 @@ def speech(synthesiser: Synthesiser, tmp_path_factory: pytest.TempPathFactory) -
         for silence_s, text in parts:
             spoken = synthesiser.speak(text, Voice("cedar"))
             pieces += [_silence(silence_s), resample(spoken, SPEAK_RATE_HZ, MICROPHONE_RATE_HZ)]
-        file = folder / f"{time.monotonic_ns()}.wav"
+        file = folder / (f"{time.monotonic_ns()}.wav" if parts else SILENCE)
         with wave.open(str(file), "wb") as writer:
             writer.setnchannels(1)
             writer.setsampwidth(2)
@@ -83,25 +84,33 @@ def silence(speech: Speech) -> Path:
     return speech()
 
 
-Launch = Callable[[Path | None], Browser]
+class Launch:
+    """Gives a browser whose microphone hears a WAV; without one, the machine has no microphone. One for each WAV."""
+
+    def __init__(self, playwright: Playwright) -> None:
+        self._playwright = playwright
+        self._browsers: dict[Path | None, Browser] = {}
+
+    def __call__(self, microphone: Path | None) -> Browser:
+        flags = list(CHROMIUM_FLAGS)
+        if microphone:
+            flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}%noloop"]
+        if microphone not in self._browsers:
+            self._browsers[microphone] = self._playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        return self._browsers[microphone]
+
+    def close(self, *, spoken_alone: bool = False) -> None:
+        """Close them all, or those that heard speech, which no other test will: each takes 2 % of a core by itself."""
+        for microphone in tuple(self._browsers):
+            if not spoken_alone or (microphone and microphone.name != SILENCE):
+                self._browsers.pop(microphone).close()
 
 
 @pytest.fixture(scope="session")
 def launch(playwright: Playwright) -> Iterator[Launch]:
-    """Give a browser whose microphone hears a WAV; without one, the machine has no microphone. One for each WAV."""
-    browsers: dict[Path | None, Browser] = {}
-
-    def launch_(microphone: Path | None) -> Browser:
-        flags = list(CHROMIUM_FLAGS)
-        if microphone:
-            flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}%noloop"]
-        if microphone not in browsers:
-            browsers[microphone] = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        return browsers[microphone]
-
-    yield launch_
-    for browser in browsers.values():
-        browser.close()
+    launching = Launch(playwright)
+    yield launching
+    launching.close()
 
 
 @pytest.fixture(scope="session")
@@ -169,6 +178,7 @@ def open_page(launch: Launch, site: Site, sign_in: Callable[[Site], StorageState
     yield open_
     for page in opened:
         page.context.close()
+    launch.close(spoken_alone=True)
     assert not faults
 
 

@@ -52,7 +52,12 @@
     if (state && states.at(-1)?.state !== state) states.push({ state, atMs: Math.round(performance.now()) });
     document.documentElement.dataset.states = JSON.stringify(states);
   };
+  const noteLevel = () => {
+    const { dataset } = document.documentElement;
+    if (Number(document.body.dataset.inputLevel) > Number(dataset.loudestInput ?? 0)) dataset.loudestInput = document.body.dataset.inputLevel;
+  };
   addEventListener('DOMContentLoaded', () => {
+    new MutationObserver(noteLevel).observe(document.body, { attributeFilter: ['data-input-level'] });
     new MutationObserver(noteState).observe(document.body, { attributeFilter: ['data-state'] });
     noteState();
     setInterval(publish, 50);

@@ -49,7 +49,7 @@ def test_the_connection_check_names_what_is_wrong(open_page: OpenPage) -> None:
     )
     refusal = {"code": "quota_exceeded", "message": "The allowance is used up.", "requestId": "req_7"}
     voice.route("**/dry-run", lambda route: route.fulfill(status=403, body=json.dumps(refusal)))
-    voice.route_web_socket("**/v1/realtime", lambda socket: socket.close())
+    voice.route_web_socket("**/v1/realtime*", lambda socket: socket.close())
     press(voice, "Start talking")
     expect_headline(voice, "No microphone found")
     press(voice, "Check the connection")

@@ -32,7 +32,7 @@ def test_item_30_a_turn_lasts_as_long_as_the_space_bar_is_held(open_page: OpenPa
     expect_part(voice, "holding")
     expect(button(voice, "Talk")).to_have_attribute("aria-pressed", "true")
     body = voice.locator("body")
-    expect(body).to_have_attribute("data-input-level", SOUNDING)
+    expect(voice.locator("html")).to_have_attribute("data-loudest-input", SOUNDING)
     expect(body).to_have_attribute("data-input-level", SILENT)
     assert turns(voice, "assistant").count() == 0
     voice.keyboard.up("Space")
